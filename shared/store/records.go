@@ -24,7 +24,7 @@ var Tables = []Table{Repositories, Tags, Builds}
 const (
 	MaxGet       = 100       // keys in one Get
 	MaxWrite     = 100       // operations in one Write
-	MaxItemSize  = 400 << 10 // bytes of an item: key, value, names and numbers of its counts
+	MaxItemSize  = 400 << 10 // bytes of an item, as Item.Size counts them
 	MaxWriteSize = 4 << 20   // bytes of all items of one Write
 	MaxPart      = 2048      // bytes of a partition key
 	MaxSort      = 1024      // bytes of a sort key
@@ -178,7 +178,8 @@ func (o Op) Until(t time.Time) Op { o.Expires = t; return o }
 type Records interface {
 	// Get returns the items of the keys, in their order, at most [MaxGet]; one that
 	// does not exist has its Key and Version 0. The read sees every Write that
-	// returned before it began. Items of one Get need not be of one moment.
+	// returned before it began. Items of one Get need not be of one moment. No key is
+	// fine, and so is the same key twice.
 	Get(ctx context.Context, keys ...Key) ([]Item, error)
 
 	// List returns the items of a range in order, at most r.Limit, fewer where the
@@ -186,7 +187,8 @@ type Records interface {
 	List(ctx context.Context, r Range) (Page, error)
 
 	// Write does all operations or none, and is durable when it returns nil. At most
-	// [MaxWrite] operations, no two on one key.
+	// [MaxWrite] operations, no two on one key. No operation is fine. Values and maps
+	// of the operations must not be changed before it returns.
 	Write(ctx context.Context, ops ...Op) error
 
 	Close() error
