@@ -1,0 +1,148 @@
+// Package hub is Berth's domain: accounts, namespaces, repositories, tags,
+// manifests and layers, who may do what with them, and the rules that keep them
+// whole. It knows no cloud, no disk and no HTTP routing; it asks everything of
+// the two interfaces of package store.
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"berth/shared/store"
+)
+
+// Hub is one hub over its storage. Make it with [New]; the fields may be set
+// until the first call, and not after.
+type Hub struct {
+	Records store.Records
+	Layers  store.Layers
+	Options Options
+	Keys    Keys
+	Log     *slog.Logger
+
+	Now  func() time.Time // the clock; UTC
+	Rand io.Reader        // cryptographic randomness
+
+	names nameCache
+	seen  seenTokens
+}
+
+// Options are what an operator decides.
+type Options struct {
+	PublicURL  *url.URL // where clients reach the hub; every absolute link begins with it
+	OpenSignup bool     // anybody may register an account
+	// AllowedHosts are names or addresses that users' URLs may lead to although
+	// they are loopback, link-local or private.
+	AllowedHosts []string
+}
+
+// Keys are the hub's own secrets, 32 random bytes each. They outlive restarts.
+type Keys struct {
+	Registry []byte // signs registry tokens
+	SDK      []byte // derives the secret keys of signed requests
+	Seal     []byte // encrypts stored secrets: build secrets, deploy keys, webhook secrets
+}
+
+// New returns a hub over its storage, with the real clock and randomness.
+func New(records store.Records, layers store.Layers, keys Keys, o Options) *Hub {
+	return &Hub{
+		Records: records, Layers: layers, Keys: keys, Options: o, Log: slog.Default(),
+		Now:  func() time.Time { return time.Now().UTC() },
+		Rand: rand.Reader,
+	}
+}
+
+// now is the present moment in the precision that is stored and shown.
+func (h *Hub) now() Time { return At(h.Now()) }
+
+var ids = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// newID returns a fresh identifier: 20 characters of [a-z2-7], 100 bits of them random.
+func (h *Hub) newID() string {
+	b := make([]byte, 13)
+	h.random(b)
+	return ids.EncodeToString(b)[:20]
+}
+
+// random fills b. A machine without randomness cannot go on.
+func (h *Hub) random(b []byte) {
+	if _, err := io.ReadFull(h.Rand, b); err != nil {
+		panic("berth: no randomness: " + err.Error())
+	}
+}
+
+// get reads one item.
+func (h *Hub) get(ctx context.Context, k store.Key) (store.Item, error) {
+	items, err := h.Records.Get(ctx, k)
+	if err != nil {
+		return store.Item{}, err
+	}
+	return items[0], nil
+}
+
+// each calls f with every item of a range, page by page, until f fails or the
+// range ends. r.Limit is the size of a page.
+func (h *Hub) each(ctx context.Context, r store.Range, f func(store.Item) error) error {
+	for {
+		page, err := h.Records.List(ctx, r)
+		if err != nil {
+			return err
+		}
+		for _, item := range page.Items {
+			if err := f(item); err != nil {
+				return err
+			}
+		}
+		if !page.More || len(page.Items) == 0 {
+			return nil
+		}
+		r = r.After(page.Items[len(page.Items)-1].Sort)
+	}
+}
+
+// retries bounds how often an operation is done over because another one came
+// between its reads and its write.
+const retries = 64
+
+// again runs f until it does not end in a conflict of a write. f reads afresh
+// each time and returns its errors unwrapped or wrapped.
+func (h *Hub) again(ctx context.Context, f func() error) error {
+	var err error
+	for range retries {
+		if err = f(); !isConflict(err) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return fmt.Errorf("%d attempts met other writers: %w", retries, err)
+}
+
+// encode turns a record into an item's value.
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("berth: " + err.Error()) // records are plain structs
+	}
+	return b
+}
+
+func isConflict(err error) bool { return errors.Is(err, store.ErrConflict) }
+
+// decode reads a record from an item that exists.
+func decode[T any](i store.Item) (T, error) {
+	var v T
+	if err := json.Unmarshal(i.Value, &v); err != nil {
+		return v, fmt.Errorf("record %s is damaged: %w", i.Key, err)
+	}
+	return v, nil
+}

@@ -1,0 +1,114 @@
+package hub
+
+import (
+	"strings"
+
+	"berth/shared/store"
+)
+
+// Every key of every record is made here. Sub-records of a namespace or a
+// repository hang on its id, not on its name, so that a namesake sees nothing of
+// one that was deleted, and deleting is one write.
+//
+//	table repositories
+//	  account/NAME      .                  Account
+//	                    member/NS          Membership: the account's role in a namespace
+//	                    grant/NS/REPO      Membership: its role in one repository
+//	                    token/ID           its access tokens (tokenIndex)
+//	                    star/REPOID        a star it gave
+//	  token/ID          .                  AccessToken
+//	  namespace/NAME    .                  Namespace
+//	  ns/NSID           repo/NAME          repoEntry: what lists and access checks need
+//	                    member/ACCOUNT     Membership
+//	                    token/ID           robots' tokens
+//	                    secret/NAME  hook/ID  delivery/…  audit/…  policy…
+//	                    count/SHARD        counts: public, private (repositories)
+//	                    used/SHARD         counts: bytes (quota)
+//	  repo/REPOID       .                  Repository
+//	                    readme             full description, where there is one
+//	                    stats              counts: see stat*
+//	                    grant/ACCOUNT      Membership
+//	  index/all         NS/REPO            repoEntry of every repository
+//	  index/public      NS/REPO            repoEntry of every public one
+//	  index/namespaces  NAME               nsEntry
+//	  index/accounts    NAME               accounts, for administrators
+//
+//	table tags
+//	  repo/REPOID       tag/TAG            Tag
+//	                    pushed/INVTIME/TAG Tag again, in the order of pushes, newest first
+//	                    bydigest/DIGEST/TAG
+//	                    pulled/TAG         counts: at (milliseconds), of the tag
+//	                    manifest/DIGEST    Manifest
+//	                    body/DIGEST        the manifest's bytes, up to 256 KiB
+//	                    referrer/SUBJECT/TYPEHASH/DIGEST  descriptor
+//	                    blob/DIGEST        Link
+//	  blob/DIGEST       .                  Blob
+//	                    link/NSID/REPOID   back-reference of a Link
+//	  upload/ID         .                  Upload
+//	  sweep/KIND        KEY                work that a sweep ends: see sweeps.go
+//
+//	table builds
+//	  outbox/SHARD      ID                 what must follow a change
+const self = "."
+
+func rkey(part, sort string) store.Key {
+	return store.Key{Table: store.Repositories, Part: part, Sort: sort}
+}
+func tkey(part, sort string) store.Key {
+	return store.Key{Table: store.Tags, Part: part, Sort: sort}
+}
+
+func accountKey(name string) store.Key                { return rkey("account/"+name, self) }
+func accountMemberKey(name, ns string) store.Key      { return rkey("account/"+name, "member/"+ns) }
+func accountGrantKey(name, path string) store.Key     { return rkey("account/"+name, "grant/"+path) }
+func accountTokenKey(name, id string) store.Key       { return rkey("account/"+name, "token/"+id) }
+func starKey(name, repoID string) store.Key           { return rkey("account/"+name, "star/"+repoID) }
+func tokenKey(id string) store.Key                    { return rkey("token/"+id, self) }
+func namespaceKey(name string) store.Key              { return rkey("namespace/"+name, self) }
+func entryKey(nsID, repo string) store.Key            { return rkey("ns/"+nsID, "repo/"+repo) }
+func memberKey(nsID, account string) store.Key        { return rkey("ns/"+nsID, "member/"+account) }
+func robotTokenKey(nsID, id string) store.Key         { return rkey("ns/"+nsID, "token/"+id) }
+func repositoryKey(id string) store.Key               { return rkey("repo/"+id, self) }
+func readmeKey(id string) store.Key                   { return rkey("repo/"+id, "readme") }
+func statsKey(id string) store.Key                    { return rkey("repo/"+id, "stats") }
+func repoGrantKey(id, account string) store.Key       { return rkey("repo/"+id, "grant/"+account) }
+func allIndexKey(path string) store.Key               { return rkey("index/all", path) }
+func publicIndexKey(path string) store.Key            { return rkey("index/public", path) }
+func namespaceIndexKey(name string) store.Key         { return rkey("index/namespaces", name) }
+func accountIndexKey(name string) store.Key           { return rkey("index/accounts", name) }
+func tagKey(repoID, tag string) store.Key             { return tkey("repo/"+repoID, "tag/"+tag) }
+func pulledKey(repoID, tag string) store.Key          { return tkey("repo/"+repoID, "pulled/"+tag) }
+func manifestKey(repoID, digest string) store.Key     { return tkey("repo/"+repoID, "manifest/"+digest) }
+func manifestBodyKey(repoID, digest string) store.Key { return tkey("repo/"+repoID, "body/"+digest) }
+func linkKey(repoID, digest string) store.Key         { return tkey("repo/"+repoID, "blob/"+digest) }
+func blobKey(digest string) store.Key                 { return tkey("blob/"+digest, self) }
+func backLinkKey(digest, nsID, repoID string) store.Key {
+	return tkey("blob/"+digest, "link/"+nsID+"/"+repoID)
+}
+func uploadKey(id string) store.Key         { return tkey("upload/"+id, self) }
+func sweepKey(kind, key string) store.Key   { return tkey("sweep/"+kind, key) }
+func countKey(nsID string, s int) store.Key { return rkey("ns/"+nsID, "count/"+shardName(s)) }
+func usedKey(nsID string, s int) store.Key  { return rkey("ns/"+nsID, "used/"+shardName(s)) }
+
+// shards is how many items share a count that many pushes meet.
+const shards = 16
+
+func shardName(s int) string { return "0123456789abcdef"[s : s+1] }
+
+// shardOf picks the shard for an id, evenly.
+func shardOf(id string) int {
+	var x uint32 = 2166136261 // FNV-1a
+	for i := range len(id) {
+		x = (x ^ uint32(id[i])) * 16777619
+	}
+	return int(x>>16) % shards
+}
+
+// path joins a namespace and a repository as the registry names them.
+func path(ns, repo string) string { return ns + "/" + repo }
+
+// splitPath is the reverse of path; ok is false unless there are exactly two parts.
+func splitPath(p string) (ns, repo string, ok bool) {
+	ns, repo, ok = strings.Cut(p, "/")
+	return ns, repo, ok && ns != "" && repo != "" && !strings.Contains(repo, "/")
+}

@@ -1,0 +1,70 @@
+package hub
+
+import (
+	"regexp"
+	"slices"
+)
+
+// The grammars of names. See the OCI Distribution Specification 1.1, "Pulling
+// manifests", for repositories and tags.
+var (
+	strictName = regexp.MustCompile(`^[a-z][a-z0-9]*(?:(?:__?|-+)[a-z0-9]+)*$`)
+	looseName  = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
+	tagName    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	reserved   = []string{"manage", "token", "manifests", "blobs", "referrers", "tags"}
+)
+
+const (
+	maxNamespace  = 64
+	maxRepository = 128
+)
+
+const strictRule = "begin with a lower-case letter, go on with lower-case letters, digits, _ , __ or -, and end in a letter or digit (an underscore never beside a hyphen)"
+
+// CheckNamespace says whether a name can be a namespace (or an account, which has
+// a namespace of its name): 1 to 64 characters, not reserved.
+func CheckNamespace(name string) error {
+	switch {
+	case name == "":
+		return Fail(BadNamespace, "namespace: a name is needed")
+	case len(name) > maxNamespace:
+		return Fail(BadNamespace, "namespace: a name has at most %d characters, this one has %d", maxNamespace, len(name))
+	case slices.Contains(reserved, name):
+		return Fail(BadNamespace, "namespace: %q is reserved; choose another name", name)
+	case !strictName.MatchString(name):
+		return Fail(BadNamespace, "namespace: %q must %s", name, strictRule)
+	}
+	return nil
+}
+
+// CheckRepository says whether a name can be a repository's: one path component of
+// the OCI grammar, 1 to 128 characters.
+func CheckRepository(name string) error {
+	return checkRepository(name, looseName, "be lower-case letters and digits, with single dots, one or two underscores or any number of hyphens between them")
+}
+
+// CheckManagedRepository is the narrower rule for repositories that the Manage API
+// makes: as a namespace's, 1 to 128 characters.
+func CheckManagedRepository(name string) error {
+	return checkRepository(name, strictName, strictRule)
+}
+
+func checkRepository(name string, grammar *regexp.Regexp, rule string) error {
+	switch {
+	case name == "":
+		return Fail(BadRepository, "repository: a name is needed")
+	case len(name) > maxRepository:
+		return Fail(BadRepository, "repository: a name has at most %d characters, this one has %d", maxRepository, len(name))
+	case !grammar.MatchString(name):
+		return Fail(BadRepository, "repository: %q must %s", name, rule)
+	}
+	return nil
+}
+
+// CheckTag says whether a name can be a tag.
+func CheckTag(name string) error {
+	if !tagName.MatchString(name) {
+		return Fail(BadTag, "tag: %q must be 1 to 128 letters, digits, dots, underscores and hyphens, and not begin with a dot or hyphen", name)
+	}
+	return nil
+}

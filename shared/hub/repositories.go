@@ -1,0 +1,166 @@
+package hub
+
+import (
+	"context"
+	"errors"
+
+	"berth/shared/store"
+)
+
+// Repository is a named set of images.
+type Repository struct {
+	ID            string `json:"id"`
+	Namespace     string `json:"namespace"`
+	NamespaceID   string `json:"namespace_id"`
+	Name          string `json:"name"`
+	Description   string `json:"description,omitempty"`
+	Public        bool   `json:"public,omitempty"`
+	Category      string `json:"category,omitempty"`
+	ImmutableTags bool   `json:"immutable_tags,omitempty"`
+	Automated     bool   `json:"automated,omitempty"`
+	Logo          string `json:"logo,omitempty"`
+	HasReadme     bool   `json:"has_readme,omitempty"` // a full description is in an item of its own
+	CreatedBy     string `json:"created_by"`
+	CreatedAt     Time   `json:"created_at"`
+	UpdatedAt     Time   `json:"updated_at"`
+}
+
+// repoEntry is what lists, searches and access checks need of a repository.
+type repoEntry struct {
+	ID          string `json:"id"`
+	NamespaceID string `json:"ns"`
+	Public      bool   `json:"public,omitempty"`
+	Automated   bool   `json:"automated,omitempty"`
+	Description string `json:"description,omitempty"`
+	Category    string `json:"category,omitempty"`
+}
+
+func (r Repository) entry() []byte {
+	return encode(repoEntry{r.ID, r.NamespaceID, r.Public, r.Automated, r.Description, r.Category})
+}
+
+// Path is the repository's name on the registry.
+func (r Repository) Path() string { return path(r.Namespace, r.Name) }
+
+// Counts of a repository's stats item.
+const (
+	statUploads   = "uploads"   // accepted manifest PUTs
+	statDownloads = "downloads" // manifest GETs by clients
+	statStars     = "stars"
+	statTags      = "tags"
+	statManifests = "manifests"
+	statBytes     = "bytes"     // distinct blobs and manifests
+	statPushed    = "pushed_at" // milliseconds
+	statPulled    = "pulled_at" // milliseconds
+)
+
+// Counts of a namespace, in shards.
+const (
+	countPublic  = "public"
+	countPrivate = "private"
+	countBytes   = "bytes"
+)
+
+func visibility(public bool) string {
+	if public {
+		return countPublic
+	}
+	return countPrivate
+}
+
+// entryOps keep the three places a repository is listed in as r says. was is the
+// repository before; nil for one that is made now.
+func entryOps(was *Repository, r Repository) []store.Op {
+	ops := []store.Op{store.Put(allIndexKey(r.Path()), r.entry())}
+	if was == nil {
+		ops = append(ops, store.Create(entryKey(r.NamespaceID, r.Name), r.entry()))
+	} else {
+		ops = append(ops, store.Put(entryKey(r.NamespaceID, r.Name), r.entry()))
+	}
+	if r.Public {
+		ops = append(ops, store.Put(publicIndexKey(r.Path()), r.entry()))
+	} else if was != nil && was.Public {
+		ops = append(ops, store.Delete(publicIndexKey(r.Path())))
+	}
+	shard := countKey(r.NamespaceID, shardOf(r.ID))
+	switch {
+	case was == nil:
+		ops = append(ops, store.Add(shard, map[string]int64{visibility(r.Public): 1}))
+	case was.Public != r.Public:
+		ops = append(ops, store.Add(shard, map[string]int64{visibility(r.Public): 1, visibility(was.Public): -1}))
+	}
+	return ops
+}
+
+// CreateRepository makes a repository in the granted namespace (role Writer), from
+// r's name, descriptions, visibility, category and flags; readme is the full
+// description. More operations may ride in the same write. It answers
+// RepositoryExists; names are checked by the caller, whose rules differ.
+func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readme string, more ...store.Op) (Repository, error) {
+	r.ID, r.Namespace, r.NamespaceID = h.newID(), g.Namespace, g.NamespaceID
+	r.CreatedBy, r.CreatedAt = g.Caller.Name(), h.now()
+	r.UpdatedAt, r.HasReadme = r.CreatedAt, readme != ""
+	ops := append(entryOps(nil, r), store.Create(repositoryKey(r.ID), encode(r)))
+	if readme != "" {
+		ops = append(ops, store.Put(readmeKey(r.ID), []byte(readme)))
+	}
+	ops = append(ops, more...)
+	err := h.again(ctx, func() error {
+		ns, err := h.get(ctx, namespaceKey(g.Namespace))
+		if err != nil {
+			return err
+		}
+		if n, err := found[Namespace](ns); err != nil || n.ID != g.NamespaceID {
+			return errors.Join(err, Fail(NamespaceNotFound, "there is no namespace %s", g.Namespace))
+		}
+		err = h.Records.Write(ctx, append(ops, store.CheckFrom(ns))...)
+		var c *store.ConflictError
+		if errors.As(err, &c) && c.Key == entryKey(r.NamespaceID, r.Name) {
+			return Fail(RepositoryExists, "there is a repository %s already", r.Path())
+		}
+		return err
+	})
+	return r, err
+}
+
+// DeleteRepository removes the granted repository (role Owner) at once; what it
+// held is swept afterwards. If empty is set, one that has tags answers
+// RepositoryNotEmpty and stays.
+func (h *Hub) DeleteRepository(ctx context.Context, g Grant, empty bool) error {
+	return h.again(ctx, func() error {
+		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), statsKey(g.RepoID))
+		if err != nil {
+			return err
+		}
+		if !items[0].Found() {
+			return Fail(RepositoryNotFound, "there is no repository %s", g.Path())
+		}
+		r, err := decode[Repository](items[0])
+		if err != nil {
+			return err
+		}
+		if empty && items[1].Counts[statTags] > 0 {
+			return Fail(RepositoryNotEmpty, "%s still has %d tags; delete them first", g.Path(), items[1].Counts[statTags])
+		}
+		ops := []store.Op{
+			store.DeleteAt(repositoryKey(r.ID), items[0].Version),
+			store.Delete(entryKey(r.NamespaceID, r.Name)),
+			store.Delete(allIndexKey(r.Path())),
+			store.Delete(publicIndexKey(r.Path())),
+			store.Put(sweepKey(sweepRepository, r.ID), items[0].Value),
+			store.Add(countKey(r.NamespaceID, shardOf(r.ID)), map[string]int64{visibility(r.Public): -1}),
+		}
+		if empty {
+			ops = append(ops, store.CheckFrom(items[1]))
+		}
+		return h.Records.Write(ctx, ops...)
+	})
+}
+
+// Kinds of work that sweeps end.
+const (
+	sweepRepository = "repository" // KEY = id: what a deleted repository left
+	sweepNamespace  = "namespace"  // KEY = id: what a deleted namespace left
+	sweepUpload     = "upload"     // KEY = start time/id: uploads under way
+	sweepObject     = "object"     // KEY = object key: objects that no record wants
+)
