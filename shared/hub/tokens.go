@@ -128,3 +128,9 @@ func tokenOps(t AccessToken) []store.Op {
 		store.Put(index, encode(t)).Until(t.Expires.Time),
 	}
 }
+
+// IsAccessToken tells an access token from a password, by its form.
+func IsAccessToken(s string) bool {
+	_, _, ok := splitToken(s)
+	return ok
+}

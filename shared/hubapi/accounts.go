@@ -1,0 +1,7 @@
+package hubapi
+
+import "berth/shared/web"
+
+func accountRoutes() []web.Route {
+	return []web.Route{}
+}

@@ -1,0 +1,7 @@
+package hubapi
+
+import "berth/shared/web"
+
+func repositoryRoutes() []web.Route {
+	return []web.Route{}
+}

@@ -1,0 +1,10 @@
+// Package manage is the Manage API under /v2/manage: the single-registry part of a
+// cloud vendor's public API, so that its SDK works unchanged.
+package manage
+
+import "berth/shared/web"
+
+// Routes are the Manage API's operations.
+func Routes() []web.Route {
+	return []web.Route{}
+}

@@ -1,0 +1,147 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"berth/shared/hub"
+)
+
+// MaxBody is the most that a request's body may have outside the registry, in bytes.
+const MaxBody = 1 << 20
+
+// Decode reads the request's body into the struct that v points to, by its json
+// tags: JSON, and for routes with Doc.Form also forms. Unknown fields are
+// ignored; a wrong type is BadField and names the field. What a field may hold,
+// and whether it must be there, is the handler's to check.
+func (c *Call) Decode(v any) error {
+	kind, params, err := mime.ParseMediaType(c.R.Header.Get("Content-Type"))
+	if err != nil {
+		kind = "application/json"
+	}
+	form := kind == "multipart/form-data" || kind == "application/x-www-form-urlencoded"
+	if form && !c.Route.Doc.Form {
+		return hub.Fail(hub.BadRequest, "send the body as application/json, not as %s", kind)
+	}
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	switch {
+	case kind == "multipart/form-data":
+		values, err := parseMultipart(body, params["boundary"])
+		if err != nil {
+			return err
+		}
+		return DecodeValues(values, v)
+	case form:
+		values, err := url.ParseQuery(string(body))
+		if err != nil {
+			return hub.Fail(hub.BadRequest, "the body is no valid form: %v", err)
+		}
+		return DecodeValues(values, v)
+	}
+	return decodeJSON(body, v)
+}
+
+// body reads the whole body, up to MaxBody.
+func (c *Call) body() ([]byte, error) {
+	if c.R.ContentLength > MaxBody {
+		return nil, hub.Fail(hub.TooLarge, "the body may have at most %d bytes", MaxBody)
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(c.W, c.R.Body, MaxBody))
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return nil, hub.Fail(hub.TooLarge, "the body may have at most %d bytes", MaxBody)
+	}
+	if err != nil {
+		return nil, hub.Fail(hub.BadRequest, "the body ended too early")
+	}
+	return b, nil
+}
+
+func decodeJSON(body []byte, v any) error {
+	err := json.Unmarshal(body, v)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return hub.FailField(wrong.Field, "must be %s, not %s", typeName(wrong.Type), wrong.Value)
+	case errors.As(err, &wrong):
+		return hub.Fail(hub.BadRequest, "the body must be a JSON object, not %s", wrong.Value)
+	case len(body) == 0:
+		return hub.Fail(hub.BadRequest, "a JSON body is needed")
+	}
+	return hub.Fail(hub.BadRequest, "the body is no valid JSON: %v", err)
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeName(t.Elem())
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	}
+	return "a whole number"
+}
+
+// DecodeValues reads form or query values into the struct that v points to, by its
+// json tags. The last of several values of one name counts.
+func DecodeValues(values url.Values, v any) error {
+	object := make(map[string]any)
+	t := reflect.TypeOf(v).Elem()
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		given, ok := values[name]
+		if !ok || name == "" || len(given) == 0 {
+			continue
+		}
+		x, err := formValue(t.Field(i).Type, given)
+		if err != nil {
+			return hub.FailField(name, "%v", err)
+		}
+		object[name] = x
+	}
+	b, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	return decodeJSON(b, v)
+}
+
+func formValue(t reflect.Type, given []string) (any, error) {
+	last := given[len(given)-1]
+	switch t.Kind() {
+	case reflect.Pointer:
+		return formValue(t.Elem(), given)
+	case reflect.Bool:
+		if last != "true" && last != "false" {
+			return nil, fmt.Errorf("must be true or false, not %q", last)
+		}
+		return last == "true", nil
+	case reflect.Int, reflect.Int64:
+		n, err := strconv.ParseInt(last, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("must be a whole number, not %q", last)
+		}
+		return n, nil
+	case reflect.Slice:
+		return given, nil
+	}
+	return last, nil
+}

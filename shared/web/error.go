@@ -1,0 +1,153 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+
+	"berth/shared/hub"
+	"berth/shared/store"
+)
+
+// Fail answers with an error, in the envelope of the call's surface. Errors that
+// are not *hub.Error are the hub's own: they are logged and shown as 500 (503
+// where the storage did not answer), with the request id and nothing else.
+func Fail(c *Call, err error) {
+	var e *hub.Error
+	if !errors.As(err, &e) {
+		e = c.hide(err)
+	}
+	shape := e.Code.Shape()
+	h := c.W.Header()
+	h.Set("Content-Type", "application/json")
+	h.Del("Content-Length")
+	if e.Wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.Wait.Seconds()))))
+	}
+	status := shape.Status
+	var body any
+	switch c.Route.Surface {
+	case Manage:
+		if shape.ManageStatus != 0 {
+			status = shape.ManageStatus
+		}
+		body = manageErrors{[]manageError{{manageCode(shape, status), e.Message}}}
+	case Registry:
+		if shape.OCIStatus != 0 {
+			status = shape.OCIStatus
+		}
+		status = c.challenge(e, status)
+		body = ociErrors{[]ociError{{ociCode(shape, status), e.Message, e.Detail}}}
+	default:
+		if status == http.StatusUnauthorized {
+			h.Set("WWW-Authenticate", `Basic realm="berth"`)
+		}
+		body = hubErrors{[]hubError{{string(e.Code), e.Message, "berth"}}}
+	}
+	c.JSON(status, body)
+}
+
+// hide turns an error of the hub's own into one that may be shown.
+func (c *Call) hide(err error) *hub.Error {
+	id := RequestID(c.W)
+	if c.Context().Err() == nil {
+		c.Hub.Log.ErrorContext(c.Context(), "request failed", "request", id, "route", c.Route.Name, "err", err)
+	}
+	if errors.Is(err, store.ErrUnavailable) {
+		return &hub.Error{Code: hub.Unavailable, Message: fmt.Sprintf("the storage did not answer; try again (request %s)", id), Wait: 1e9}
+	}
+	if errors.Is(err, store.ErrConflict) {
+		return &hub.Error{Code: hub.Unavailable, Message: fmt.Sprintf("too many others change this at once; try again (request %s)", id), Wait: 1e9}
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return &hub.Error{Code: hub.BadSize, Message: "the request's body ended too early"}
+	}
+	return &hub.Error{Code: hub.Internal, Message: "the hub could not do this; its log has the reason under request " + id}
+}
+
+type hubErrors struct {
+	Errors []hubError `json:"errors"`
+}
+type hubError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Source  string `json:"source"`
+}
+
+type manageErrors struct {
+	Errors []manageError `json:"errors"`
+}
+type manageError struct {
+	Code    string `json:"errorCode"`
+	Message string `json:"errorMessage"`
+}
+
+func manageCode(s hub.Shape, status int) string {
+	if s.Manage != "" {
+		return "SVCSTG.SWR." + s.Manage
+	}
+	return fmt.Sprintf("SVCSTG.SWR.%d0000", status)
+}
+
+// ociErrors is the error body of the OCI Distribution Specification 1.1, "Error Codes".
+type ociErrors struct {
+	Errors []ociError `json:"errors"`
+}
+type ociError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Detail  any    `json:"detail"`
+}
+
+func ociCode(s hub.Shape, status int) string {
+	if status == http.StatusUnauthorized {
+		return "UNAUTHORIZED"
+	}
+	return s.OCI
+}
+
+// challenge turns a missing right on the registry into what clients act on: a 401
+// that says where to get a token and for what. Callers with Basic credentials
+// have shown all they have: they get the plain refusal.
+func (c *Call) challenge(e *hub.Error, status int) int {
+	in, need := c.Route.Rule.target()
+	var scope string
+	switch e.Code {
+	case hub.Unauthenticated:
+	case hub.Denied, hub.RepositoryNotFound, hub.NamespaceNotFound:
+		if in != repository || c.Grant.Role >= need && c.Grant.RepoID != "" {
+			return status // the rule was met: the handler's own refusal
+		}
+		if c.Caller.Known() && c.Caller.Registry == nil {
+			if need > hub.Reader {
+				e.Code = hub.Denied
+				return http.StatusForbidden
+			}
+			return status
+		}
+		if c.Caller.Registry != nil && e.Code != hub.Denied && c.Grant.Role >= need {
+			return status // granted, but gone
+		}
+	default:
+		return status
+	}
+	if in == repository {
+		actions := "pull"
+		switch {
+		case c.R.Method == http.MethodDelete && need > hub.Reader:
+			actions = "delete"
+		case need > hub.Reader:
+			actions = "pull,push"
+		}
+		scope = fmt.Sprintf(`,scope="repository:%s/%s:%s"`, c.Var("namespace"), c.Var("repo"), actions)
+	} else if c.Route.Name == "registry-catalog" {
+		scope = `,scope="registry:catalog:*"`
+	}
+	u := c.Hub.Options.PublicURL
+	c.W.Header().Set("WWW-Authenticate",
+		fmt.Sprintf(`Bearer realm="%s",service="%s"%s`, c.URL("/v2/token", nil), u.Host, scope))
+	return http.StatusUnauthorized
+}

@@ -1,0 +1,113 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"berth/shared/hub"
+)
+
+// Mux routes requests to the table's entries. One http.ServeMux a surface, chosen
+// by prefix: on a single one /v2/{namespace}/{repo}/… and /v2/manage/… collide.
+// Paths are never cleaned or redirected, and one trailing slash is as none.
+func Mux(h *hub.Hub, table []Route) http.Handler {
+	m := &mux{hub: h, methods: make(map[string][]string)}
+	for i := range table {
+		r := &table[i]
+		handler := Handler(h, r)
+		s := m.surface(r.Surface)
+		s.Handle(r.Method+" "+r.Pattern, handler)
+		m.methods[r.Pattern] = append(m.methods[r.Pattern], r.Method)
+		if r.Method == http.MethodGet { // net/http serves HEAD with GET
+			m.methods[r.Pattern] = append(m.methods[r.Pattern], http.MethodHead)
+		}
+	}
+	for _, r := range table { // a known path with another method
+		s := m.surface(r.Surface)
+		if !slices.Contains(m.bare, r.Pattern) {
+			m.bare = append(m.bare, r.Pattern)
+			s.Handle(r.Pattern, m.wrongMethod(r.Surface, r.Pattern))
+		}
+	}
+	return m
+}
+
+type mux struct {
+	hub      *hub.Hub
+	surfaces [4]*http.ServeMux
+	methods  map[string][]string // by pattern
+	bare     []string            // patterns that have their 405
+}
+
+func (m *mux) surface(s Surface) *http.ServeMux {
+	if m.surfaces[s] == nil {
+		m.surfaces[s] = http.NewServeMux()
+	}
+	return m.surfaces[s]
+}
+
+// SurfaceOf tells from a path which surface answers, for envelopes too.
+func SurfaceOf(path string) Surface {
+	switch {
+	case path == "/v2/manage" || strings.HasPrefix(path, "/v2/manage/"):
+		return Manage
+	case path == "/v2" || strings.HasPrefix(path, "/v2/"):
+		return Registry
+	case path == "/v1" || strings.HasPrefix(path, "/v1/"):
+		return HubAPI
+	}
+	return Operator
+}
+
+func (m *mux) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	path := trimSlash(req.URL.Path)
+	s := SurfaceOf(path)
+	if path != req.URL.Path || req.URL.RawPath != "" {
+		u := *req.URL
+		u.Path, u.RawPath = path, ""
+		clone := *req
+		clone.URL = &u
+		req = &clone
+	}
+	if inner := m.surfaces[s]; inner != nil && clean(path) {
+		if _, pattern := inner.Handler(req); pattern != "" {
+			inner.ServeHTTP(w, req)
+			return
+		}
+	}
+	NoRoute(m.hub, s).ServeHTTP(w, req)
+}
+
+// clean reports whether net/http would leave the path alone instead of redirecting.
+func clean(p string) bool {
+	return strings.HasPrefix(p, "/") && !strings.Contains(p, "//") && !strings.Contains(p, "/./") && !strings.Contains(p, "/../") &&
+		!strings.HasSuffix(p, "/.") && !strings.HasSuffix(p, "/..")
+}
+
+// NoRoute answers a path that nothing serves.
+func NoRoute(h *hub.Hub, s Surface) http.Handler {
+	return bare(h, s, func(c *Call) error {
+		return hub.Fail(hub.NotFound, "there is nothing at %s; /openapi.json lists what there is", c.R.URL.Path)
+	})
+}
+
+func (m *mux) wrongMethod(s Surface, pattern string) http.Handler {
+	methods := m.methods[pattern]
+	slices.Sort(methods)
+	allow := strings.Join(slices.Compact(methods), ", ")
+	return bare(m.hub, s, func(c *Call) error {
+		c.W.Header().Set("Allow", allow)
+		return hub.Fail(hub.WrongMethod, "%s does not work here; use %s", c.R.Method, allow)
+	})
+}
+
+// bare serves what is no route of the table.
+func bare(h *hub.Hub, s Surface, f func(*Call) error) http.Handler {
+	route := &Route{Name: "none", Surface: s}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c := &Call{W: w, R: req, Hub: h, Route: route}
+		Tag(w, req, route.Name)
+		Fail(c, f(c))
+	})
+}

@@ -1,0 +1,127 @@
+// Package web is what Berth's HTTP surfaces have in common: the form of a route,
+// who may call it, credentials, bodies, pages and the three envelopes of errors.
+package web
+
+import (
+	"net/http"
+
+	"berth/shared/hub"
+	"berth/shared/store"
+)
+
+// Surface is one of the interfaces of the hub; it decides what errors look like.
+type Surface uint8
+
+const (
+	HubAPI   Surface = iota // /v1
+	Manage                  // /v2/manage
+	Registry                // /v2
+	Operator                // /healthz and the like
+)
+
+// Rule says who may call a route. [serve] holds every call against it before
+// the handler runs, so that no handler can forget to.
+type Rule uint8
+
+const (
+	_ Rule = iota // a route without a rule is a fault, and a test finds it
+
+	// Open routes take anybody, known or not. The handler shows only what
+	// Call.Caller may see.
+	Open
+	// SignedIn routes take whoever proves who they are.
+	SignedIn
+	// Administrators routes take administrators of the hub.
+	Administrators
+	// InNamespace rules judge the caller's role in {namespace}. Visible takes
+	// anybody, if the namespace exists.
+	VisibleNamespace
+	NamespaceReader
+	NamespaceWriter
+	NamespaceOwner
+	// In a repository: {namespace}/{repo}.
+	RepositoryReader
+	RepositoryWriter
+	RepositoryOwner
+	// RepositoryPush is RepositoryWriter; a repository that does not exist yet may
+	// be made by those who write to the namespace. Call.Grant.RepoID is "" then.
+	RepositoryPush
+)
+
+// need is the role a rule wants, and where.
+func (r Rule) target() (in target, need hub.Role) {
+	switch r {
+	case VisibleNamespace:
+		return namespace, hub.NoRole
+	case NamespaceReader:
+		return namespace, hub.Reader
+	case NamespaceWriter:
+		return namespace, hub.Writer
+	case NamespaceOwner:
+		return namespace, hub.Owner
+	case RepositoryReader:
+		return repository, hub.Reader
+	case RepositoryWriter, RepositoryPush:
+		return repository, hub.Writer
+	case RepositoryOwner:
+		return repository, hub.Owner
+	}
+	return nowhere, hub.NoRole
+}
+
+type target uint8
+
+const (
+	nowhere target = iota
+	namespace
+	repository
+)
+
+// Needs is what a route's function uses on AWS, and so what it is allowed to use.
+type Needs struct {
+	Read   []store.Table
+	Write  []store.Table // implies reading
+	Layers Rights
+}
+
+// Rights in the layers' bucket.
+type Rights uint8
+
+const (
+	NoLayers Rights = iota
+	ReadLayers
+	WriteLayers
+)
+
+// Route is one operation: an entry of the one table that the mux mounts, the
+// functions are named after, rights are derived from and the OpenAPI document is
+// written from.
+type Route struct {
+	Name    string // the operation, in kebab case; the folder under functions/
+	Surface Surface
+	Method  string
+	Pattern string // as net/http's, without method, host and trailing slash
+	Rule    Rule
+	Needs   Needs
+	Doc     Doc
+	Handle  func(*Call) error
+
+	// Items are records that the handler wants of the repository, read together with
+	// the rights: Call.Grant.Items.
+	Items func(repoID string, r *http.Request) []store.Key
+}
+
+// Doc describes an operation for the OpenAPI document.
+type Doc struct {
+	Summary string
+	Query   []Param
+	Body    any         // an example value or nil struct pointer of the request's JSON body; nil = none
+	Form    bool        // the body may also be multipart/form-data or url-encoded
+	Answers map[int]any // by status: an example value of the JSON answer; nil = no body
+}
+
+// Param is a query parameter.
+type Param struct {
+	Name, About string
+	Type        string // "string", "integer" or "boolean"; "" = string
+}
