@@ -30,6 +30,12 @@ func Mux(h *hub.Hub, table []Route) http.Handler {
 			s.Handle(r.Pattern, m.wrongMethod(r.Surface, r.Pattern))
 		}
 	}
+	for s, inner := range m.surfaces {
+		rooted := Surface(s) == SurfaceOf("/") && slices.Contains(m.bare, "/")
+		if inner != nil && !rooted { // so that a request is matched once, and never twice to see whether it would be
+			inner.Handle("/", NoRoute(h, Surface(s)))
+		}
+	}
 	return m
 }
 
@@ -71,10 +77,8 @@ func (m *mux) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		req = &clone
 	}
 	if inner := m.surfaces[s]; inner != nil && clean(path) {
-		if _, pattern := inner.Handler(req); pattern != "" {
-			inner.ServeHTTP(w, req)
-			return
-		}
+		inner.ServeHTTP(w, req)
+		return
 	}
 	NoRoute(m.hub, s).ServeHTTP(w, req)
 }
