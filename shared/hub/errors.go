@@ -103,7 +103,8 @@ var shapes = map[Code]Shape{
 	TooManyRequests: {Status: http.StatusTooManyRequests, OCI: "TOOMANYREQUESTS"},
 	Unsupported:     {Status: http.StatusBadRequest, OCI: "UNSUPPORTED"},
 	Internal:        {Status: http.StatusInternalServerError, OCI: "UNKNOWN"},
-	Unavailable:     {Status: http.StatusServiceUnavailable, OCI: "UNAVAILABLE"},
+	// the Manage API knows 500 alone for what is the service's own trouble
+	Unavailable: {Status: http.StatusServiceUnavailable, ManageStatus: http.StatusInternalServerError, OCI: "UNAVAILABLE"},
 }
 
 // Shape returns how the code looks on each surface.

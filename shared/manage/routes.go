@@ -2,9 +2,18 @@
 // cloud vendor's public API, so that its SDK works unchanged.
 package manage
 
-import "berth/shared/web"
+import (
+	"slices"
+
+	"berth/shared/store"
+	"berth/shared/web"
+)
 
 // Routes are the Manage API's operations.
 func Routes() []web.Route {
-	return []web.Route{}
+	return slices.Concat(repositoryRoutes())
 }
+
+var (
+	repositories = []store.Table{store.Repositories}
+)

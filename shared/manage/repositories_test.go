@@ -1,0 +1,120 @@
+package manage_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"berth/shared/store/storetest"
+)
+
+const busyboxForm = "--X\r\n" +
+	"Content-Disposition: form-data; name=\"repository\"\r\n\r\nbusybox\r\n--X\r\n" +
+	"Content-Disposition: form-data; name=\"category\"\r\n\r\nlinux\r\n--X\r\n" +
+	"Content-Disposition: form-data; name=\"description\"\r\n\r\nthis is a busybox repository\r\n--X\r\n" +
+	"Content-Disposition: form-data; name=\"is_public\"\r\n\r\ntrue\r\n--X--\r\n"
+
+// The request that the vendor's document prints, in each form a body may have.
+func TestCreateRepository(t *testing.T) {
+	bodies := map[string]func(a *api, path string) answer{
+		"multipart": func(a *api, path string) answer {
+			return a.do("alice", "POST", path, busyboxForm, "Content-Type", "multipart/form-data; boundary=X")
+		},
+		"url-encoded": func(a *api, path string) answer {
+			return a.do("alice", "POST", path, url.Values{"repository": {"busybox"}, "category": {"linux"},
+				"description": {"this is a busybox repository"}, "is_public": {"true"}})
+		},
+		"JSON": func(a *api, path string) answer {
+			return a.do("alice", "POST", path, `{"repository":"busybox","category":"linux","description":"this is a busybox repository","is_public":true}`)
+		},
+		"JSON with strings": func(a *api, path string) answer {
+			return a.do("alice", "POST", path, `{"repository":"busybox","category":"linux","description":"this is a busybox repository","is_public":"true"}`)
+		},
+		"query": func(a *api, path string) answer {
+			return a.do("alice", "POST", path+"?repository=busybox&category=linux&description=this+is+a+busybox+repository&is_public=true", nil)
+		},
+	}
+	for name, send := range bodies {
+		for _, slash := range []string{"", "/"} {
+			t.Run(name+slash, func(t *testing.T) {
+				a := newAPI(t, "alice")
+				send(a, "/v2/manage/namespaces/alice/repos"+slash).empty(201)
+				send(a, "/v2/manage/namespaces/alice/repos"+slash).fails(409, "4090006")
+			})
+		}
+	}
+}
+
+func TestCreateRepositoryRefuses(t *testing.T) {
+	a := newAPI(t, "alice", "bob")
+	const path = "/v2/manage/namespaces/alice/repos"
+	long := strings.Repeat("a", 129)
+	for _, test := range []struct {
+		name, as, path string
+		body           any
+		status         int
+		number         string
+	}{
+		{"no repository", "alice", path, fields{"is_public", "true"}, 400, "4001029"},
+		{"empty repository", "alice", path, fields{"repository", "", "is_public", "true"}, 400, "4001029"},
+		{"upper case", "alice", path, fields{"repository", "Busybox", "is_public", "true"}, 400, "4001029"},
+		{"begins with a digit", "alice", path, fields{"repository", "1a", "is_public", "true"}, 400, "4001029"},
+		{"dot", "alice", path, fields{"repository", "a.b", "is_public", "true"}, 400, "4001029"},
+		{"slash", "alice", path, fields{"repository", "a/b", "is_public", "true"}, 400, "4001029"},
+		{"three underscores", "alice", path, fields{"repository", "a___b", "is_public", "true"}, 400, "4001029"},
+		{"underscore beside hyphen", "alice", path, fields{"repository", "a_-b", "is_public", "true"}, 400, "4001029"},
+		{"ends in a hyphen", "alice", path, fields{"repository", "a-", "is_public", "true"}, 400, "4001029"},
+		{"129 characters", "alice", path, fields{"repository", long, "is_public", "true"}, 400, "4001029"},
+		{"repository is a number", "alice", path, `{"repository":5,"is_public":true}`, 400, "4001029"},
+		{"no is_public", "alice", path, fields{"repository", "a"}, 400, "4001009"},
+		{"is_public is null", "alice", path, `{"repository":"a","is_public":null}`, 400, "4001009"},
+		{"is_public is a word", "alice", path, fields{"repository", "a", "is_public", "yes"}, 400, "4001009"},
+		{"is_public is a number", "alice", path, `{"repository":"a","is_public":1}`, 400, "4001009"},
+		{"unknown category", "alice", path, fields{"repository", "a", "is_public", "true", "category", "toys"}, 400, "4000000"},
+		{"category is a number", "alice", path, `{"repository":"a","is_public":true,"category":1}`, 400, "4000000"},
+		{"long description", "alice", path, fields{"repository", "a", "is_public", "true", "description", long}, 400, "4000000"},
+		{"cut off JSON", "alice", path, `{"repository":"a"`, 400, "4000000"},
+		{"JSON of another kind", "alice", path, `["a"]`, 400, "4000000"},
+		{"no body", "alice", path, nil, 400, "4000000"},
+		{"dollar in the namespace", "alice", "/v2/manage/namespaces/a$b/repos", fields{"repository", "a", "is_public", "true"}, 400, "4001028"},
+		{"upper case namespace", "alice", "/v2/manage/namespaces/Alice/repos", fields{"repository", "a", "is_public", "true"}, 400, "4001028"},
+		{"no such namespace", "alice", "/v2/manage/namespaces/nobody/repos", fields{"repository", "a", "is_public", "true"}, 404, "4040000"},
+		{"stranger", "bob", path, fields{"repository", "a", "is_public", "true"}, 403, "4039002"},
+		{"anonymous", "", path, fields{"repository", "a", "is_public", "true"}, 401, "4010000"},
+		{"too large", "alice", path, fields{"repository", "a", "is_public", "true", "x", strings.Repeat("x", 1<<20)}, 413, "4130000"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a.t = t
+			a.do(test.as, "POST", test.path, test.body).fails(test.status, test.number)
+		})
+	}
+	a.t = t
+	a.do("alice", "PUT", path, nil).fails(405, "4050000")
+	a.do("alice", "POST", path+"/a/b", nil).fails(404, "4040000")
+}
+
+func TestCreateRepositoryTakesEveryCategory(t *testing.T) {
+	a := newAPI(t, "alice")
+	for _, category := range strings.Fields("app_server linux framework_app database lang other windows arms arm") {
+		name := strings.ReplaceAll(category, "_", "-")
+		a.do("alice", "POST", "/v2/manage/namespaces/alice/repos",
+			fields{"repository", name, "is_public", "false", "category", category}).empty(201)
+	}
+}
+
+// A store that fails is a 500 that tells nothing but the request's id.
+func TestCreateRepositoryWhenTheStoreFails(t *testing.T) {
+	a := newAPI(t, "alice")
+	const path = "/v2/manage/namespaces/alice/repos"
+	for _, mode := range storetest.Modes {
+		a.faults.Fail(1, mode)
+		r := a.do("alice", "POST", path, busyboxForm, "Content-Type", "multipart/form-data; boundary=X").fails(500, "5000000")
+		r.says(r.header.Get("X-Request-Id"))
+	}
+	a.hub.Records = broken{a.hub.Records}
+	r := a.do("alice", "POST", path, fields{"repository", "other", "is_public", "true"}).fails(500, "5000000")
+	r.says(r.header.Get("X-Request-Id"))
+	if strings.Contains(string(r.body), "short write") {
+		t.Errorf("the answer tells the hub's own error: %s", r.body)
+	}
+}
