@@ -17,9 +17,10 @@ func Table() []web.Route {
 	return slices.Concat(hubapi.Routes(), manage.Routes(), registry.Routes(), operator())
 }
 
-// Handler serves the whole table. observe may be nil.
-func Handler(h *hub.Hub, observe web.Observer) http.Handler {
-	return web.Logged(h, web.Mux(h, Table()), observe)
+// Handler serves the whole table and the routes that only this process has.
+// observe may be nil.
+func Handler(h *hub.Hub, observe web.Observer, own ...web.Route) http.Handler {
+	return web.Logged(h, web.Mux(h, append(Table(), own...)), observe)
 }
 
 // One serves a single operation by its name, for a function of its own; ok is
@@ -31,13 +32,4 @@ func One(h *hub.Hub, name string) (handler http.Handler, ok bool) {
 		return nil, false
 	}
 	return web.Logged(h, web.Mux(h, table[i:i+1]), nil), true
-}
-
-// operator are the routes for whoever runs the hub.
-func operator() []web.Route {
-	return []web.Route{{
-		Name: "healthz", Surface: web.Operator, Method: "GET", Pattern: "/healthz", Rule: web.Open,
-		Doc:    web.Doc{Summary: "Whether the process runs"},
-		Handle: func(c *web.Call) error { return c.JSON(200, map[string]string{"status": "ok"}) },
-	}}
 }

@@ -60,26 +60,62 @@ func Note(w http.ResponseWriter, c hub.Caller) {
 	}
 }
 
-// Observer is told of each answered request: operation, status, body bytes sent, duration.
-type Observer func(route string, status int, bytes int64, took time.Duration)
+// Answered is what became of a request.
+type Answered struct {
+	Route    string // the operation, or NoOperation
+	Status   int
+	Sent     int64 // bytes of the answer's body
+	Received int64 // bytes of the request's body
+	Took     time.Duration
+}
+
+// NoOperation stands for the operation of a request that no route serves.
+const NoOperation = "none"
+
+// Observer is told of each answered request.
+type Observer func(Answered)
+
+// counted counts what is read of a request's body.
+type counted struct {
+	io.ReadCloser
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.n += int64(n)
+	return n, err
+}
 
 // Logged gives each request an id and writes one line about it when it is
-// answered. observe may be nil.
+// answered. The line has the path but not the query, which may hold secrets.
+// observe may be nil.
 func Logged(h *hub.Hub, next http.Handler, observe Observer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		start := time.Now()
 		id := newRequestID()
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, route: NoOperation}
+		var body counted
+		if req.Body != nil && req.Body != http.NoBody {
+			body.ReadCloser = req.Body
+			req.Body = &body
+		}
 		defer func() {
 			took := time.Since(start)
-			h.Log.LogAttrs(req.Context(), slog.LevelInfo, "request",
-				slog.String("request", id), slog.String("caller", rec.caller), slog.String("route", rec.route),
-				slog.String("method", req.Method), slog.String("path", req.URL.Path), slog.String("from", remoteHost(req)),
-				slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Duration("took", took))
+			if rec.status == 0 { // the server answers 200 for a handler that writes nothing
+				rec.status = http.StatusOK
+			}
+			if h.Log.Enabled(req.Context(), slog.LevelInfo) {
+				h.Log.LogAttrs(req.Context(), slog.LevelInfo, "request",
+					slog.String("request", id), slog.String("caller", rec.caller), slog.String("route", rec.route),
+					slog.String("method", req.Method), slog.String("path", req.URL.Path), slog.String("from", remoteHost(req)),
+					slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Int64("received", body.n),
+					slog.Duration("took", took))
+			}
 			if observe != nil {
-				observe(rec.route, rec.status, rec.bytes, took)
+				observe(Answered{rec.route, rec.status, rec.bytes, body.n, took})
 			}
 		}()
 		next.ServeHTTP(rec, req)

@@ -108,7 +108,7 @@ func (m *mux) wrongMethod(s Surface, pattern string) http.Handler {
 
 // bare serves what is no route of the table.
 func bare(h *hub.Hub, s Surface, f func(*Call) error) http.Handler {
-	route := &Route{Name: "none", Surface: s}
+	route := &Route{Name: NoOperation, Surface: s}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		c := &Call{W: w, R: req, Hub: h, Route: route}
 		Tag(w, req, route.Name)

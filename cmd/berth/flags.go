@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// envName is the environment variable of a flag: public-url → BERTH_PUBLIC_URL.
+func envName(flag string) string {
+	return "BERTH_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// withEnv lets each of the command's flags come from the environment as well, and
+// says so in its help. Flags given on the command line win.
+func withEnv(c *cobra.Command) *cobra.Command {
+	c.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " (" + envName(f.Name) + ")" })
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		var failed error
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			value, ok := os.LookupEnv(envName(f.Name))
+			if !ok || f.Changed || f.Name == "help" {
+				return
+			}
+			if err := c.Flags().Set(f.Name, value); err != nil && failed == nil {
+				failed = wrongUse("%s: %w", envName(f.Name), err)
+			}
+		})
+		return failed
+	}
+	return c
+}
+
+// noArgs refuses words that belong to no flag.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return wrongUse("%s takes no %q; `%s --help` lists what there is", c.CommandPath(), args[0], c.CommandPath())
+	}
+	return nil
+}
+
+// oneOf is a flag with few values.
+type oneOf struct {
+	value   string
+	allowed []string
+}
+
+func (o *oneOf) String() string { return o.value }
+func (o *oneOf) Type() string   { return strings.Join(o.allowed, "|") }
+func (o *oneOf) Set(s string) error {
+	for _, a := range o.allowed {
+		if s == a {
+			o.value = s
+			return nil
+		}
+	}
+	return fmt.Errorf("must be %s, not %q", strings.Join(o.allowed, " or "), s)
+}

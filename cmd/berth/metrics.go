@@ -1,0 +1,94 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"berth/shared/web"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics counts requests. What a request changes is looked up once for each
+// route and status; after that it costs a few atomic adds.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	routes   map[string]*routeMetrics
+}
+
+type routeMetrics struct {
+	seconds  prometheus.Observer
+	sent     prometheus.Counter
+	received prometheus.Counter
+	statuses sync.Map // int → prometheus.Counter
+}
+
+func newMetrics(table []web.Route) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "berth_http_requests_total", Help: "Requests answered, by operation and status."}, []string{"route", "status"}),
+		routes: make(map[string]*routeMetrics),
+	}
+	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "berth_http_request_duration_seconds", Help: "Time from a request's head to the end of its answer, by operation.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 120}}, []string{"route"})
+	sent := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "berth_http_sent_bytes_total", Help: "Bytes of answers' bodies, by operation."}, []string{"route"})
+	received := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "berth_http_received_bytes_total", Help: "Bytes of requests' bodies, by operation."}, []string{"route"})
+	m.registry.MustRegister(m.requests, seconds, sent, received,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	names := []string{web.NoOperation}
+	for _, r := range table {
+		names = append(names, r.Name)
+	}
+	for _, name := range names {
+		m.routes[name] = &routeMetrics{
+			seconds: seconds.WithLabelValues(name), sent: sent.WithLabelValues(name), received: received.WithLabelValues(name),
+		}
+	}
+	return m
+}
+
+// observe is a web.Observer.
+func (m *metrics) observe(a web.Answered) {
+	r := m.routes[a.Route]
+	if r == nil {
+		r = m.routes[web.NoOperation]
+	}
+	c, ok := r.statuses.Load(a.Status)
+	if !ok {
+		c, _ = r.statuses.LoadOrStore(a.Status, m.requests.WithLabelValues(a.Route, strconv.Itoa(a.Status)))
+	}
+	c.(prometheus.Counter).Inc()
+	r.seconds.Observe(a.Took.Seconds())
+	r.sent.Add(float64(a.Sent))
+	r.received.Add(float64(a.Received))
+}
+
+// gauge is a number that is looked up when somebody asks for the metrics.
+func (m *metrics) gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+// route shows the metrics to Prometheus.
+func (m *metrics) route(log *slog.Logger) web.Route {
+	serve := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn), Timeout: 30 * time.Second,
+	})
+	return web.Route{
+		Name: "metrics", Surface: web.Operator, Method: http.MethodGet, Pattern: "/metrics", Rule: web.Open,
+		Doc: web.Doc{Summary: "What the hub has counted, for Prometheus"},
+		Handle: func(c *web.Call) error {
+			serve.ServeHTTP(c.W, c.R)
+			return nil
+		},
+	}
+}

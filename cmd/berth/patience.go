@@ -1,0 +1,97 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// A connection that makes no progress for as long as patience is cut; one that
+// does may take as long as it likes. The server's own timeouts start with each
+// request, and this file moves them on as bytes flow.
+const patience = 2 * time.Minute
+
+// patient serves next so that a request's deadlines move on while it is read and
+// answered. They are set once in patience/8, not with each piece.
+func patient(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		p := &patientWriter{ResponseWriter: w}
+		p.moved.Store(time.Now().UnixNano())
+		if req.Body != nil && req.Body != http.NoBody {
+			req.Body = &patientBody{req.Body, p}
+		}
+		next.ServeHTTP(p, req)
+	})
+}
+
+// patientWriter moves the deadlines while the answer is written.
+type patientWriter struct {
+	http.ResponseWriter
+	moved atomic.Int64 // when the deadlines were last set, in Unix nanoseconds
+}
+
+func (p *patientWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+func (p *patientWriter) progress() {
+	now := time.Now()
+	moved := p.moved.Load()
+	if now.UnixNano()-moved < int64(patience/8) || !p.moved.CompareAndSwap(moved, now.UnixNano()) {
+		return
+	}
+	c := http.NewResponseController(p.ResponseWriter)
+	c.SetReadDeadline(now.Add(patience))
+	c.SetWriteDeadline(now.Add(patience))
+}
+
+func (p *patientWriter) WriteHeader(status int) {
+	p.progress()
+	p.ResponseWriter.WriteHeader(status)
+}
+
+func (p *patientWriter) Write(b []byte) (int, error) {
+	p.progress()
+	return p.ResponseWriter.Write(b)
+}
+
+// piece is how much is handed to the kernel between two looks at the clock: at
+// 40 KB a second it takes most of patience.
+const piece = 4 << 20
+
+// ReadFrom lets the server hand a file to the kernel instead of copying it.
+func (p *patientWriter) ReadFrom(src io.Reader) (total int64, err error) {
+	if l, ok := src.(*io.LimitedReader); ok {
+		for l.N > 0 {
+			n, err := p.piece(l.R, min(l.N, piece))
+			l.N -= n
+			total += n
+			if n == 0 || err != nil {
+				return total, err
+			}
+		}
+		return total, nil
+	}
+	for {
+		n, err := p.piece(src, piece)
+		total += n
+		if n < piece || err != nil {
+			return total, err
+		}
+	}
+}
+
+func (p *patientWriter) piece(src io.Reader, n int64) (int64, error) {
+	p.progress()
+	return io.Copy(p.ResponseWriter, &io.LimitedReader{R: src, N: n})
+}
+
+// patientBody moves the deadlines while the request is read.
+type patientBody struct {
+	io.ReadCloser
+	p *patientWriter
+}
+
+func (b *patientBody) Read(buf []byte) (int, error) {
+	b.p.progress()
+	return b.ReadCloser.Read(buf)
+}

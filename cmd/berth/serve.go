@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"berth/shared/hub"
+	"berth/shared/routes"
+
+	"github.com/spf13/cobra"
+)
+
+// settings are the options of serve.
+type settings struct {
+	listen, data, publicURL    string
+	signup, logFormat          oneOf
+	logLevel                   oneOf
+	tlsCert, tlsKey            string
+	allowHosts                 []string
+	sweepEvery, retentionEvery time.Duration
+	grace                      time.Duration
+}
+
+func serveCommand() *cobra.Command {
+	s := &settings{
+		signup:    oneOf{"closed", []string{"open", "closed"}},
+		logFormat: oneOf{"auto", []string{"auto", "text", "json"}},
+		logLevel:  oneOf{"info", []string{"debug", "info", "warn", "error"}},
+	}
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the hub on this machine",
+		Long: `Run the hub on this machine, with everything it keeps in one folder.
+
+The first start makes the account "admin", with the password in
+BERTH_ADMIN_PASSWORD or with one that is made up and printed once.
+
+One interrupt (or SIGTERM) stops it: it takes no new connection, lets running
+uploads and downloads finish within --grace, and ends. A second one ends it at once;
+what was acknowledged is safe either way.`,
+		Example: `  berth serve
+  berth serve --listen 0.0.0.0:443 --public-url https://hub.example.com \
+    --tls-cert hub.pem --tls-key hub.key --data /var/lib/berth`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return s.serve(c.Context(), c.OutOrStdout()) },
+	}
+	f := c.Flags()
+	f.StringVar(&s.listen, "listen", "127.0.0.1:8080", "address and port to listen on; port 0 takes a free one")
+	f.StringVar(&s.data, "data", "berth-data", "folder that keeps everything")
+	f.StringVar(&s.publicURL, "public-url", "", "address at which clients reach the hub (default: where it listens)")
+	f.Var(&s.signup, "signup", "who may register an account: anybody, or only administrators for others")
+	f.StringVar(&s.tlsCert, "tls-cert", "", "certificate chain in PEM, for https and HTTP/2")
+	f.StringVar(&s.tlsKey, "tls-key", "", "the certificate's private key in PEM")
+	f.StringSliceVar(&s.allowHosts, "allow-host", nil, "private host that webhooks and clones may reach; may be repeated")
+	f.DurationVar(&s.sweepEvery, "gc-every", time.Hour, "how often to collect what nothing refers to; 0 = never")
+	f.DurationVar(&s.retentionEvery, "retention-every", 24*time.Hour, "how often to apply retention policies; 0 = never")
+	f.DurationVar(&s.grace, "grace", 30*time.Second, "how long running requests may take to finish when the hub is stopped")
+	f.Var(&s.logLevel, "log-level", "least level of log lines; a line a request is info")
+	f.Var(&s.logFormat, "log-format", "form of log lines; auto is text on a terminal and JSON elsewhere")
+	return withEnv(c)
+}
+
+// serve runs the hub until it is told to stop.
+func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
+	cert, err := s.certificate()
+	if err != nil {
+		return err
+	}
+	lines := newLogBuffer(os.Stderr)
+	defer lines.Close()
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.logLevel.value)); err != nil {
+		return err
+	}
+	log := slog.New(logHandler(lines, s.logFormat.value, level))
+
+	data, err := openData(s.data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	listener, err := net.Listen("tcp", s.listen)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --listen", err)
+	}
+	defer listener.Close()
+	public, err := s.public(listener.Addr())
+	if err != nil {
+		return err
+	}
+	h := hub.New(data.records, data.layers, data.keys, hub.Options{
+		PublicURL: public, OpenSignup: s.signup.value == "open", AllowedHosts: s.allowHosts,
+	})
+	h.Log = log
+	if err := firstStart(ctx, h, out); err != nil {
+		return err
+	}
+	if err := data.announce(public.String()); err != nil {
+		return err
+	}
+	m := newMetrics(routes.Table())
+	data.measure(m)
+	server := &http.Server{
+		Handler:           patient(routes.Handler(h, m.observe, m.route(log))),
+		ReadHeaderTimeout: 20 * time.Second,
+		ReadTimeout:       patience,
+		WriteTimeout:      patience,
+		IdleTimeout:       3 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		TLSConfig:         cert,
+	}
+	log.Info("berth is ready", "version", version, "listen", listener.Addr().String(), "public_url", public.String(), "data", s.data)
+	fmt.Fprintf(out, "Berth listens on %s and answers at %s\n", listener.Addr(), public)
+	return s.until(ctx, server, listener, h, log)
+}
+
+// until serves and keeps the schedules until a signal or ctx ends it.
+func (s *settings) until(ctx context.Context, server *http.Server, listener net.Listener, h *hub.Hub, log *slog.Logger) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	work, stop := context.WithCancel(ctx)
+	schedules := s.schedules(work, h)
+	defer schedules.Wait()
+	defer stop()
+
+	failed := make(chan error, 1)
+	go func() {
+		if server.TLSConfig != nil {
+			failed <- server.ServeTLS(listener, "", "")
+		} else {
+			failed <- server.Serve(listener)
+		}
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	case got := <-signals:
+		log.Info("stopping", "signal", got.String(), "grace", s.grace)
+	}
+	stop()
+	return s.shutDown(server, signals, log)
+}
+
+// shutDown lets running requests finish within the grace, unless a second signal comes.
+func (s *settings) shutDown(server *http.Server, signals <-chan os.Signal, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.grace)
+	defer cancel()
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := server.Shutdown(ctx)
+	if err != nil {
+		log.Warn("requests were cut off", "grace", s.grace)
+		err = server.Close()
+	}
+	log.Info("stopped")
+	return err
+}
+
+// certificate reads the pair given for TLS; nil = none.
+func (s *settings) certificate() (*tls.Config, error) {
+	if s.tlsCert == "" && s.tlsKey == "" {
+		return nil, nil
+	}
+	if s.tlsCert == "" || s.tlsKey == "" {
+		return nil, wrongUse("give --tls-cert and --tls-key together")
+	}
+	cert, err := tls.LoadX509KeyPair(s.tlsCert, s.tlsKey)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// public is the address at which clients reach the hub.
+func (s *settings) public(at net.Addr) (*url.URL, error) {
+	if s.publicURL == "" {
+		host, port, err := net.SplitHostPort(at.String())
+		if err != nil {
+			return nil, err
+		}
+		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+			host = "localhost"
+		}
+		u := &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}
+		if s.tlsCert != "" {
+			u.Scheme = "https"
+		}
+		return u, nil
+	}
+	u, err := url.Parse(s.publicURL)
+	if err != nil {
+		return nil, wrongUse("--public-url: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil || u.Path != "" && u.Path != "/" {
+		return nil, wrongUse("--public-url must look like https://hub.example.com, not %s", u.Redacted())
+	}
+	u.Path = ""
+	return u, nil
+}
+
+// firstStart makes the first account of a new hub.
+func firstStart(ctx context.Context, h *hub.Hub, out io.Writer) error {
+	given, made := os.Getenv("BERTH_ADMIN_PASSWORD"), rand.Text()
+	created, err := h.EnsureAdministrator(ctx, func() string {
+		if given != "" {
+			return given
+		}
+		return made
+	})
+	var bad *hub.Error
+	if errors.As(err, &bad) {
+		return fmt.Errorf("BERTH_ADMIN_PASSWORD: %s", bad.Message)
+	}
+	if err != nil || !created {
+		return err
+	}
+	if given != "" {
+		made = "the one in BERTH_ADMIN_PASSWORD"
+	}
+	_, err = fmt.Fprintf(out, "This is a new hub. Log in as %s; the password is shown this once:\n\n    %s\n\n", hub.FirstAdministrator, made)
+	return err
+}
