@@ -14,12 +14,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics counts requests. What a request changes is looked up once for each
-// route and status; after that it costs a few atomic adds.
+// metrics counts requests. What a request changes is looked up at the first
+// request of its route and status; after that it costs a few atomic adds.
 type metrics struct {
 	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	routes   map[string]*routeMetrics
+	requests *prometheus.CounterVec // by route and status
+	seconds  *prometheus.HistogramVec
+	sent     *prometheus.CounterVec
+	received *prometheus.CounterVec
+	routes   sync.Map // string → *routeMetrics
 }
 
 type routeMetrics struct {
@@ -29,40 +32,40 @@ type routeMetrics struct {
 	statuses sync.Map // int → prometheus.Counter
 }
 
-func newMetrics(table []web.Route) *metrics {
+func newMetrics() *metrics {
+	byRoute := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"route"})
+	}
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "berth_http_requests_total", Help: "Requests answered, by operation and status."}, []string{"route", "status"}),
-		routes: make(map[string]*routeMetrics),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "berth_http_request_duration_seconds", Help: "Time from a request's head to the end of its answer, by operation.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 120}}, []string{"route"}),
+		sent:     byRoute("berth_http_sent_bytes_total", "Bytes of answers' bodies, by operation."),
+		received: byRoute("berth_http_received_bytes_total", "Bytes of requests' bodies, by operation."),
 	}
-	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "berth_http_request_duration_seconds", Help: "Time from a request's head to the end of its answer, by operation.",
-		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 120}}, []string{"route"})
-	sent := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "berth_http_sent_bytes_total", Help: "Bytes of answers' bodies, by operation."}, []string{"route"})
-	received := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "berth_http_received_bytes_total", Help: "Bytes of requests' bodies, by operation."}, []string{"route"})
-	m.registry.MustRegister(m.requests, seconds, sent, received,
+	m.registry.MustRegister(m.requests, m.seconds, m.sent, m.received,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	names := []string{web.NoOperation}
-	for _, r := range table {
-		names = append(names, r.Name)
-	}
-	for _, name := range names {
-		m.routes[name] = &routeMetrics{
-			seconds: seconds.WithLabelValues(name), sent: sent.WithLabelValues(name), received: received.WithLabelValues(name),
-		}
-	}
 	return m
+}
+
+// of finds what a route counts with. Routes are few and named by the table, so
+// nobody outside can make many.
+func (m *metrics) of(route string) *routeMetrics {
+	if r, ok := m.routes.Load(route); ok {
+		return r.(*routeMetrics)
+	}
+	r, _ := m.routes.LoadOrStore(route, &routeMetrics{
+		seconds: m.seconds.WithLabelValues(route), sent: m.sent.WithLabelValues(route), received: m.received.WithLabelValues(route),
+	})
+	return r.(*routeMetrics)
 }
 
 // observe is a web.Observer.
 func (m *metrics) observe(a web.Answered) {
-	r := m.routes[a.Route]
-	if r == nil {
-		r = m.routes[web.NoOperation]
-	}
+	r := m.of(a.Route)
 	c, ok := r.statuses.Load(a.Status)
 	if !ok {
 		c, _ = r.statuses.LoadOrStore(a.Status, m.requests.WithLabelValues(a.Route, strconv.Itoa(a.Status)))

@@ -110,7 +110,7 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	if err := data.announce(public.String()); err != nil {
 		return err
 	}
-	m := newMetrics(routes.Table())
+	m := newMetrics()
 	data.measure(m)
 	server := &http.Server{
 		Handler:           patient(routes.Handler(h, m.observe, m.route(log))),
@@ -150,7 +150,7 @@ func (s *settings) until(ctx context.Context, server *http.Server, listener net.
 		return err
 	case <-ctx.Done():
 	case got := <-signals:
-		log.Info("stopping", "signal", got.String(), "grace", s.grace)
+		log.Info("stopping", "signal", got.String(), "grace", s.grace.String())
 	}
 	stop()
 	return s.shutDown(server, signals, log)
@@ -169,7 +169,7 @@ func (s *settings) shutDown(server *http.Server, signals <-chan os.Signal, log *
 	}()
 	err := server.Shutdown(ctx)
 	if err != nil {
-		log.Warn("requests were cut off", "grace", s.grace)
+		log.Warn("requests were cut off", "grace", s.grace.String())
 		err = server.Close()
 	}
 	log.Info("stopped")

@@ -112,7 +112,7 @@ func Logged(h *hub.Hub, next http.Handler, observe Observer) http.Handler {
 					slog.String("request", id), slog.String("caller", rec.caller), slog.String("route", rec.route),
 					slog.String("method", req.Method), slog.String("path", req.URL.Path), slog.String("from", remoteHost(req)),
 					slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Int64("received", body.n),
-					slog.Duration("took", took))
+					slog.Float64("ms", float64(took.Microseconds())/1000))
 			}
 			if observe != nil {
 				observe(Answered{rec.route, rec.status, rec.bytes, body.n, took})

@@ -1,0 +1,59 @@
+# Berth: `make run` starts a hub, `make test` proves it. Needs Go, make and git.
+
+MODULES := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod))
+MODULES := $(sort $(patsubst go.mod,.,$(MODULES)))
+TOOLS   := $(CURDIR)/.make/bin
+STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+FUZZTIME ?= 30s
+DATA    ?= berth-data
+
+export GOFLAGS := -buildvcs=false
+
+.PHONY: run build test unit lint vet fmt vuln packages fuzz soak bench clean help
+
+help: ## list what there is
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build and start a hub on http://127.0.0.1:8080, with its data in ./berth-data
+	@exec bin/berth serve --data $(DATA)
+
+build: ## build bin/berth
+	go build -trimpath -ldflags='-s -w' -o bin/berth ./cmd/berth
+
+test: packages lint unit vuln ## everything that must pass: formats, linters, all tests with the race detector
+
+unit: ## the tests of every module, with the race detector
+	@set -e; for m in $(MODULES); do echo "go test $$m"; (cd $$m && go test -race -timeout 20m ./...); done
+
+lint: fmt vet ## formats, go vet and staticcheck in every module
+
+fmt:
+	@bad=$$(gofmt -l $(MODULES) | sort -u); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
+
+vet: $(TOOLS)/staticcheck
+	@set -e; for m in $(MODULES); do echo "vet $$m"; (cd $$m && go vet ./... && $(TOOLS)/staticcheck ./...); done
+
+vuln: $(TOOLS)/govulncheck ## known vulnerabilities, where their database can be reached
+	@set -e; for m in $(MODULES); do .ci/vuln $(TOOLS)/govulncheck $$m; done
+
+packages: ## the programs that the tests use as real clients
+	@.ci/packages
+
+fuzz: ## each fuzz target for FUZZTIME (30s)
+	@.ci/fuzz $(FUZZTIME) $(MODULES)
+
+soak: ## push with the hub killed 50 times and more
+	cd e2e && BERTH_KILLS=$${BERTH_KILLS:-60} go test -race -timeout 60m -count=1 -v -run 'Kill|Sweep' ./...
+
+bench: ## measure the hub beside a bare server
+	cd bench && go run .
+
+clean: ## remove what was built
+	rm -rf bin .make
+
+$(TOOLS)/staticcheck:
+	GOBIN=$(TOOLS) go install $(STATIC)
+
+$(TOOLS)/govulncheck:
+	GOBIN=$(TOOLS) go install $(VULN)
