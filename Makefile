@@ -46,8 +46,8 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 soak: ## push with the hub killed 50 times and more
 	cd e2e && BERTH_KILLS=$${BERTH_KILLS:-60} go test -race -timeout 60m -count=1 -v -run 'Kill|Sweep' ./...
 
-bench: ## measure the hub beside a bare server
-	cd bench && go run .
+bench: ## measure the hub beside a bare server, and hold it against its aims (BENCHFLAGS)
+	cd bench && go run . run $(BENCHFLAGS)
 
 clean: ## remove what was built
 	rm -rf bin .make
