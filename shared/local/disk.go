@@ -1,0 +1,103 @@
+package local
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Disk is what the package asks of a file system. In production it is System; a test
+// may put one in its place that loses power (see the package powercut). Names are
+// slash-separated paths as os takes them.
+type Disk interface {
+	// OpenFile is os.OpenFile with the mode 0600.
+	OpenFile(name string, flag int) (File, error)
+	// Stat says how long the file is; the error is fs.ErrNotExist where there is none.
+	Stat(name string) (size int64, err error)
+	Rename(from, to string) error
+	Remove(name string) error
+	// Mkdir makes a folder with the mode 0700; its parent must be there.
+	Mkdir(name string) error
+	// SyncDir makes the names in a folder durable.
+	SyncDir(name string) error
+	// WriteBack asks that these bytes get on their way to the disk, without waiting.
+	WriteBack(f File, offset, n int64)
+
+	// Database is the real path of the database that is called name.
+	Database(name string) string
+	// Commit runs a transaction of that database. When it returns nil, what the
+	// transaction did is durable.
+	Commit(name string, transaction func() error) error
+}
+
+// File is an open file. An *os.File is one.
+type File interface {
+	io.ReadSeekCloser
+	io.WriterAt
+	Truncate(size int64) error
+	Sync() error
+	Stat() (fs.FileInfo, error)
+}
+
+// System is the file system of the operating system.
+var System Disk = system{}
+
+type system struct{}
+
+func (system) OpenFile(name string, flag int) (File, error) {
+	f, err := os.OpenFile(name, flag, 0o600)
+	if err != nil {
+		return nil, err // a File that holds a nil *os.File would not be nil
+	}
+	return f, nil
+}
+
+func (system) Stat(name string) (int64, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func (system) Rename(from, to string) error { return os.Rename(from, to) }
+func (system) Remove(name string) error     { return os.Remove(name) }
+func (system) Mkdir(name string) error      { return os.Mkdir(name, 0o700) }
+func (system) SyncDir(name string) error    { return syncDir(name) }
+
+func (system) WriteBack(f File, offset, n int64) {
+	if f, ok := f.(*os.File); ok {
+		writeBack(f, offset, n)
+	}
+}
+
+func (system) Database(name string) string                     { return name }
+func (system) Commit(_ string, transaction func() error) error { return transaction() }
+
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// makeDir makes the folder durable, and its parents where they are missing.
+func makeDir(disk Disk, name string) error {
+	err := disk.Mkdir(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err = makeDir(disk, filepath.Dir(name)); err != nil {
+			return err
+		}
+		if err = disk.Mkdir(name); err != nil {
+			return err
+		}
+	case err != nil && !errors.Is(err, fs.ErrExist):
+		return err
+	}
+	// Also for one that was there: it may not be durable yet.
+	return disk.SyncDir(filepath.Dir(name))
+}

@@ -1,0 +1,129 @@
+package local
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"berth/shared/store"
+)
+
+// An item's value in the database is
+//
+//	flags    1 byte
+//	version  8 bytes, little-endian
+//	expires  8 bytes, little-endian Unix seconds     if flags has hasExpires
+//	counts   uvarint n, then n times:                if flags has hasCounts
+//	         uvarint length, name, varint number
+//	value    the rest
+//
+// and its key there is the length of Part as 2 bytes, big-endian, then Part, then
+// Sort: so partitions cannot run into each other, and one partition's items are in
+// the order of Sort.
+const (
+	hasExpires = 1 << iota
+	hasCounts
+
+	headSize = 9
+)
+
+// errDamaged says that the database holds what this package did not write.
+var errDamaged = errors.New("the database is damaged")
+
+// appendKey appends the item's key in the database. An empty sort gives what all
+// keys of the partition begin with.
+func appendKey(to []byte, part, sort string) []byte {
+	to = binary.BigEndian.AppendUint16(to, uint16(len(part)))
+	to = append(to, part...)
+	return append(to, sort...)
+}
+
+// sortOf is the sort key in a key of the database.
+func sortOf(key []byte, part string) string { return string(key[2+len(part):]) }
+
+// encode is the item's value in the database.
+func encode(i *store.Item) []byte {
+	size := headSize + len(i.Value)
+	if !i.Expires.IsZero() {
+		size += 8
+	}
+	if len(i.Counts) > 0 {
+		size += binary.MaxVarintLen16
+		for name := range i.Counts {
+			size += binary.MaxVarintLen32 + len(name) + binary.MaxVarintLen64
+		}
+	}
+	b := make([]byte, headSize, size)
+	binary.LittleEndian.PutUint64(b[1:], uint64(i.Version))
+	if !i.Expires.IsZero() {
+		b[0] |= hasExpires
+		b = binary.LittleEndian.AppendUint64(b, uint64(i.Expires.Unix()))
+	}
+	if len(i.Counts) > 0 {
+		b[0] |= hasCounts
+		b = binary.AppendUvarint(b, uint64(len(i.Counts)))
+		for name, n := range i.Counts {
+			b = binary.AppendUvarint(b, uint64(len(name)))
+			b = append(b, name...)
+			b = binary.AppendVarint(b, n)
+		}
+	}
+	return append(b, i.Value...)
+}
+
+// versionOf is the version in an encoded item, 0 where there is none.
+func versionOf(b []byte) int64 {
+	if len(b) < headSize {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(b[1:]))
+}
+
+// decode fills in the item from its value in the database. i.Value is a part of b.
+func decode(i *store.Item, b []byte) error {
+	if len(b) < headSize {
+		return errDamaged
+	}
+	flags := b[0]
+	i.Version = versionOf(b)
+	b = b[headSize:]
+	if flags&hasExpires != 0 {
+		if len(b) < 8 {
+			return errDamaged
+		}
+		i.Expires = time.Unix(int64(binary.LittleEndian.Uint64(b)), 0).UTC()
+		b = b[8:]
+	}
+	if flags&hasCounts != 0 {
+		var err error
+		if i.Counts, b, err = decodeCounts(b); err != nil {
+			return err
+		}
+	}
+	i.Value = b
+	return nil
+}
+
+func decodeCounts(b []byte) (map[string]int64, []byte, error) {
+	n, used := binary.Uvarint(b)
+	if used <= 0 || n > uint64(len(b)) {
+		return nil, nil, errDamaged
+	}
+	b = b[used:]
+	counts := make(map[string]int64, n)
+	for range n {
+		length, used := binary.Uvarint(b)
+		if used <= 0 || length > uint64(len(b)-used) {
+			return nil, nil, errDamaged
+		}
+		name := string(b[used : used+int(length)])
+		b = b[used+int(length):]
+		number, used := binary.Varint(b)
+		if used <= 0 {
+			return nil, nil, errDamaged
+		}
+		counts[name] = number
+		b = b[used:]
+	}
+	return counts, b, nil
+}
