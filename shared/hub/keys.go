@@ -15,7 +15,6 @@ import (
 //	                    member/NS          Membership: the account's role in a namespace
 //	                    grant/NS/REPO      Membership: its role in one repository
 //	                    token/ID           its access tokens (tokenIndex)
-//	                    star/REPOID        a star it gave
 //	  token/ID          .                  AccessToken
 //	  namespace/NAME    .                  Namespace
 //	  ns/NSID           repo/NAME          repoEntry: what lists and access checks need
@@ -28,6 +27,7 @@ import (
 //	                    readme             full description, where there is one
 //	                    stats              counts: see stat*
 //	                    grant/ACCOUNT      Membership
+//	                    star/ACCOUNT       a star that the account gave
 //	  index/all         NS/REPO            repoEntry of every repository
 //	  index/public      NS/REPO            repoEntry of every public one
 //	  index/namespaces  NAME               nsEntry
@@ -62,7 +62,7 @@ func accountKey(name string) store.Key                { return rkey("account/"+n
 func accountMemberKey(name, ns string) store.Key      { return rkey("account/"+name, "member/"+ns) }
 func accountGrantKey(name, path string) store.Key     { return rkey("account/"+name, "grant/"+path) }
 func accountTokenKey(name, id string) store.Key       { return rkey("account/"+name, "token/"+id) }
-func starKey(name, repoID string) store.Key           { return rkey("account/"+name, "star/"+repoID) }
+func starKey(repoID, account string) store.Key        { return rkey("repo/"+repoID, "star/"+account) }
 func tokenKey(id string) store.Key                    { return rkey("token/"+id, self) }
 func namespaceKey(name string) store.Key              { return rkey("namespace/"+name, self) }
 func entryKey(nsID, repo string) store.Key            { return rkey("ns/"+nsID, "repo/"+repo) }

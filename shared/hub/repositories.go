@@ -33,10 +33,11 @@ type repoEntry struct {
 	Automated   bool   `json:"automated,omitempty"`
 	Description string `json:"description,omitempty"`
 	Category    string `json:"category,omitempty"`
+	Readme      bool   `json:"readme,omitempty"` // it has a full description
 }
 
 func (r Repository) entry() []byte {
-	return encode(repoEntry{r.ID, r.NamespaceID, r.Public, r.Automated, r.Description, r.Category})
+	return encode(repoEntry{r.ID, r.NamespaceID, r.Public, r.Automated, r.Description, r.Category, r.HasReadme})
 }
 
 // Path is the repository's name on the registry.

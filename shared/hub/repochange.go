@@ -1,0 +1,104 @@
+package hub
+
+import (
+	"context"
+
+	"berth/shared/store"
+)
+
+// RepositoryChange says what becomes of a repository's fields; nil leaves one as it is.
+type RepositoryChange struct {
+	Description   *string
+	Readme        *string
+	Category      *string
+	Logo          *string // DefaultLogo or "" = none of its own
+	Public        *bool   // wants the role Owner, unless it is so already
+	ImmutableTags *bool   // likewise
+}
+
+// Check says whether the fields may hold what they shall.
+func (c RepositoryChange) Check() error {
+	for _, f := range []struct {
+		value *string
+		check func(string) error
+	}{
+		{c.Description, CheckDescription}, {c.Readme, CheckReadme}, {c.Category, CheckCategory}, {c.Logo, CheckLogo},
+	} {
+		if f.value == nil {
+			continue
+		}
+		if err := f.check(*f.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply makes the changes to r, as far as the role allows.
+func (c RepositoryChange) apply(r *Repository, role Role) error {
+	for _, f := range []struct {
+		name    string
+		change  *bool
+		present *bool
+	}{{"is_public", c.Public, &r.Public}, {"immutable_tags", c.ImmutableTags, &r.ImmutableTags}} {
+		if f.change == nil || *f.change == *f.present {
+			continue
+		}
+		if role < Owner {
+			return Fail(Denied, "%s: only an owner of %s may change this; your role is %s", f.name, r.Path(), role)
+		}
+		*f.present = *f.change
+	}
+	for _, f := range []struct{ change, present *string }{
+		{c.Description, &r.Description}, {c.Category, &r.Category}, {c.Logo, &r.Logo},
+	} {
+		if f.change != nil {
+			*f.present = *f.change
+		}
+	}
+	if r.Logo == DefaultLogo {
+		r.Logo = ""
+	}
+	if c.Readme != nil {
+		r.HasReadme = *c.Readme != ""
+	}
+	return nil
+}
+
+// UpdateRepository changes the granted repository (role Writer) and moves its
+// UpdatedAt, also where nothing else changes. It is all or nothing, and what lists
+// and counts say changes with it.
+func (h *Hub) UpdateRepository(ctx context.Context, g Grant, c RepositoryChange) (Repository, error) {
+	if err := c.Check(); err != nil {
+		return Repository{}, err
+	}
+	var r Repository
+	err := h.again(ctx, func() error {
+		item, err := h.get(ctx, repositoryKey(g.RepoID))
+		if err != nil {
+			return err
+		}
+		if !item.Found() {
+			return Fail(RepositoryNotFound, "there is no repository %s", g.Path())
+		}
+		was, err := decode[Repository](item)
+		if err != nil {
+			return err
+		}
+		r = was
+		if err := c.apply(&r, g.Role); err != nil {
+			return err
+		}
+		r.UpdatedAt = h.now()
+		ops := append(entryOps(&was, r), store.Replace(item.Key, item.Version, encode(r)))
+		switch {
+		case c.Readme == nil:
+		case *c.Readme != "":
+			ops = append(ops, store.Put(readmeKey(r.ID), []byte(*c.Readme)))
+		case was.HasReadme:
+			ops = append(ops, store.Delete(readmeKey(r.ID)))
+		}
+		return h.Records.Write(ctx, ops...)
+	})
+	return r, err
+}
