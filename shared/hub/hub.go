@@ -127,6 +127,16 @@ func (h *Hub) again(ctx context.Context, f func() error) error {
 	return fmt.Errorf("%d attempts met other writers: %w", retries, err)
 }
 
+// settle is again for an operation that can tell what an attempt of its own did
+// whose answer was lost: it is done once more then, with lost set.
+func (h *Hub) settle(ctx context.Context, f func(lost bool) error) error {
+	err := h.again(ctx, func() error { return f(false) })
+	if errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil {
+		err = h.again(ctx, func() error { return f(true) })
+	}
+	return err
+}
+
 // encode turns a record into an item's value.
 func encode(v any) []byte {
 	b, err := json.Marshal(v)

@@ -34,6 +34,12 @@ func (c RepositoryChange) Check() error {
 	return nil
 }
 
+// On is r with the changes, as its maker wants it.
+func (c RepositoryChange) On(r Repository) Repository {
+	c.apply(&r, Owner) // an owner is refused nothing
+	return r
+}
+
 // apply makes the changes to r, as far as the role allows.
 func (c RepositoryChange) apply(r *Repository, role Role) error {
 	for _, f := range []struct {
@@ -68,24 +74,25 @@ func (c RepositoryChange) apply(r *Repository, role Role) error {
 // UpdateRepository changes the granted repository (role Writer) and moves its
 // UpdatedAt, also where nothing else changes. It is all or nothing, and what lists
 // and counts say changes with it.
-func (h *Hub) UpdateRepository(ctx context.Context, g Grant, c RepositoryChange) (Repository, error) {
+func (h *Hub) UpdateRepository(ctx context.Context, g Grant, c RepositoryChange) (RepositoryView, error) {
 	if err := c.Check(); err != nil {
-		return Repository{}, err
+		return RepositoryView{}, err
 	}
-	var r Repository
-	err := h.again(ctx, func() error {
-		item, err := h.get(ctx, repositoryKey(g.RepoID))
+	var v RepositoryView
+	err := h.settle(ctx, func(bool) error {
+		keys := viewKeys(g.RepoID, g.Caller, true)
+		items, err := h.Records.Get(ctx, keys...)
 		if err != nil {
 			return err
 		}
+		item := items[0]
 		if !item.Found() {
 			return Fail(RepositoryNotFound, "there is no repository %s", g.Path())
 		}
-		was, err := decode[Repository](item)
-		if err != nil {
+		if v, err = view(items); err != nil {
 			return err
 		}
-		r = was
+		was, r := v.Repository, v.Repository
 		if err := c.apply(&r, g.Role); err != nil {
 			return err
 		}
@@ -98,7 +105,11 @@ func (h *Hub) UpdateRepository(ctx context.Context, g Grant, c RepositoryChange)
 		case was.HasReadme:
 			ops = append(ops, store.Delete(readmeKey(r.ID)))
 		}
+		v.Repository = r
+		if c.Readme != nil {
+			v.Readme = *c.Readme
+		}
 		return h.Records.Write(ctx, ops...)
 	})
-	return r, err
+	return v, err
 }

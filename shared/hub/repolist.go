@@ -49,7 +49,7 @@ type Window struct {
 type RepositoryList struct {
 	Count        int64 // all that the caller may see and the filter takes
 	Repositories []RepositoryView
-	More         bool
+	Next         string // the name that the next window comes after; "" = there is none
 }
 
 // ListRepositories lists the repositories of the granted namespace (any role) that
@@ -77,7 +77,8 @@ func (h *Hub) ListRepositories(ctx context.Context, g Grant, f RepositoryFilter,
 		return list, err
 	}
 	if len(page) > w.Size {
-		page, list.More = page[:w.Size], true
+		page = page[:w.Size]
+		list.Next = page[w.Size-1].name()
 	}
 	list.Repositories, err = h.views(ctx, g.Caller, page)
 	return list, err

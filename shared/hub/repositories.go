@@ -106,7 +106,7 @@ func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readm
 		ops = append(ops, store.Put(readmeKey(r.ID), []byte(readme)))
 	}
 	ops = append(ops, more...)
-	err := h.again(ctx, func() error {
+	err := h.settle(ctx, func(lost bool) error {
 		ns, err := h.get(ctx, namespaceKey(g.Namespace))
 		if err != nil {
 			return err
@@ -117,6 +117,9 @@ func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readm
 		err = h.Records.Write(ctx, append(ops, store.CheckFrom(ns))...)
 		var c *store.ConflictError
 		if errors.As(err, &c) && c.Key == entryKey(r.NamespaceID, r.Name) {
+			if lost {
+				return h.checkMade(ctx, r)
+			}
 			return Fail(RepositoryExists, "there is a repository %s already", r.Path())
 		}
 		return err
@@ -124,16 +127,32 @@ func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readm
 	return r, err
 }
 
+// checkMade tells whether the repository of r's name is the one that r became, and
+// not another's.
+func (h *Hub) checkMade(ctx context.Context, r Repository) error {
+	item, err := h.get(ctx, entryKey(r.NamespaceID, r.Name))
+	if err != nil {
+		return err
+	}
+	if e, err := found[repoEntry](item); err != nil || e.ID != r.ID {
+		return errors.Join(err, Fail(RepositoryExists, "there is a repository %s already", r.Path()))
+	}
+	return nil
+}
+
 // DeleteRepository removes the granted repository (role Owner) at once; what it
 // held is swept afterwards. If empty is set, one that has tags answers
 // RepositoryNotEmpty and stays.
 func (h *Hub) DeleteRepository(ctx context.Context, g Grant, empty bool) error {
-	return h.again(ctx, func() error {
+	return h.settle(ctx, func(lost bool) error {
 		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), statsKey(g.RepoID))
 		if err != nil {
 			return err
 		}
 		if !items[0].Found() {
+			if lost {
+				return nil
+			}
 			return Fail(RepositoryNotFound, "there is no repository %s", g.Path())
 		}
 		r, err := decode[Repository](items[0])

@@ -34,25 +34,36 @@ func statsOf(i store.Item) Stats {
 	}
 }
 
+// viewKeys are the items of a view, for [view]; readme: it has a full description.
+func viewKeys(repoID string, c Caller, readme bool) []store.Key {
+	keys := []store.Key{repositoryKey(repoID), statsKey(repoID), starKey(repoID, orNobody(c.Account))}
+	if readme {
+		keys = append(keys, readmeKey(repoID))
+	}
+	return keys
+}
+
+// view puts the items of viewKeys together. The first must be there.
+func view(items []store.Item) (RepositoryView, error) {
+	r, err := decode[Repository](items[0])
+	v := RepositoryView{Repository: r, Stats: statsOf(items[1]), Starred: items[2].Found()}
+	if len(items) > 3 {
+		v.Readme = string(items[3].Value)
+	}
+	return v, err
+}
+
 // ViewRepository reads what stands beside the granted repository's record: one read.
 func (h *Hub) ViewRepository(ctx context.Context, g Grant) (RepositoryView, error) {
 	r, err := g.Repo()
 	if err != nil {
 		return RepositoryView{}, err
 	}
-	keys := []store.Key{statsKey(r.ID), starKey(r.ID, orNobody(g.Caller.Account))}
-	if r.HasReadme {
-		keys = append(keys, readmeKey(r.ID))
-	}
-	items, err := h.Records.Get(ctx, keys...)
+	items, err := h.Records.Get(ctx, viewKeys(r.ID, g.Caller, r.HasReadme)[1:]...)
 	if err != nil {
 		return RepositoryView{}, err
 	}
-	v := RepositoryView{Repository: r, Stats: statsOf(items[0]), Starred: items[1].Found()}
-	if r.HasReadme {
-		v.Readme = string(items[2].Value)
-	}
-	return v, nil
+	return view(append([]store.Item{g.repo}, items...))
 }
 
 // views reads the repositories of the entries. One that was deleted meanwhile is
@@ -60,32 +71,26 @@ func (h *Hub) ViewRepository(ctx context.Context, g Grant) (RepositoryView, erro
 func (h *Hub) views(ctx context.Context, c Caller, list []listed) ([]RepositoryView, error) {
 	keys := make([]store.Key, 0, 4*len(list))
 	for _, e := range list {
-		keys = append(keys, repositoryKey(e.ID), statsKey(e.ID), starKey(e.ID, orNobody(c.Account)))
-		if e.Readme {
-			keys = append(keys, readmeKey(e.ID))
-		}
+		keys = append(keys, viewKeys(e.ID, c, e.Readme)...)
 	}
 	items, err := h.getAll(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	var views []RepositoryView
+	views := make([]RepositoryView, 0, len(list))
 	for _, e := range list {
-		var v RepositoryView
+		n := 3
+		if e.Readme {
+			n++
+		}
 		if items[0].Found() {
-			if v.Repository, err = decode[Repository](items[0]); err != nil {
+			v, err := view(items[:n])
+			if err != nil {
 				return nil, err
 			}
-			v.Stats, v.Starred = statsOf(items[1]), items[2].Found()
-		}
-		items = items[3:]
-		if e.Readme {
-			v.Readme = string(items[0].Value)
-			items = items[1:]
-		}
-		if v.ID != "" {
 			views = append(views, v)
 		}
+		items = items[n:]
 	}
 	return views, nil
 }

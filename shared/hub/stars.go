@@ -14,7 +14,7 @@ func (h *Hub) Star(ctx context.Context, g Grant, on bool) error {
 		return Fail(Denied, "only people give stars; use an account's own token")
 	}
 	key := starKey(g.RepoID, g.Caller.Account)
-	return h.again(ctx, func() error {
+	return h.settle(ctx, func(bool) error {
 		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), key)
 		if err != nil {
 			return err

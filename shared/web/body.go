@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,6 +70,9 @@ func (c *Call) body() ([]byte, error) {
 }
 
 func decodeJSON(body []byte, v any) error {
+	if string(bytes.TrimSpace(body)) == "null" {
+		return hub.Fail(hub.BadRequest, "the body must be a JSON object, not null")
+	}
 	err := json.Unmarshal(body, v)
 	var wrong *json.UnmarshalTypeError
 	switch {

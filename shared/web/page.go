@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"net/url"
 	"strconv"
 
@@ -13,6 +14,13 @@ const (
 	DefaultPage = 20
 	MaxPage     = 100
 )
+
+// PageParams document what [Call.PageQuery] reads.
+var PageParams = []Param{
+	{Name: "page", About: "number of the page, from 1", Type: "integer"},
+	{Name: "page_size", About: "entries of a page: 20 if not given; 100 is the most, also where more are asked for", Type: "integer"},
+	{Name: "cursor", About: "where the page begins, as a next link says it; reading on by cursor costs the same on every page"},
+}
 
 // PageQuery is what a client asks of a list.
 type PageQuery struct {
@@ -70,6 +78,21 @@ func (c *Call) Number(name string, least, most, otherwise int) (int, error) {
 	return number(q, name, least, most)
 }
 
+// Bool reads true or false from the query; nil if it is not given.
+func (c *Call) Bool(name string) (*bool, error) {
+	q := c.URLQuery()
+	if !q.Has(name) {
+		return nil, nil
+	}
+	switch s := q.Get(name); s {
+	case "true", "false":
+		b := s == "true"
+		return &b, nil
+	default:
+		return nil, hub.FailField(name, "must be true or false, not %q", s)
+	}
+}
+
 // Page is a list's answer on /v1.
 type Page[T any] struct {
 	Count    int64   `json:"count"`
@@ -107,4 +130,24 @@ func (c *Call) pageLink(page int, cursor string) *string {
 	}
 	s := c.URL(c.R.URL.Path, q)
 	return &s
+}
+
+// Limits of a list that is no page, and of a page too: what a list has beyond is
+// had by its link to the next.
+const (
+	MaxAnswer  = 4 << 20 // bytes
+	MaxEntries = 10_000
+)
+
+// Fit is how many of the entries make a list of at most [MaxAnswer] bytes, and of
+// at most [MaxEntries] entries. It is at least 1 where there is any.
+func Fit[T any](entries []T) int {
+	size := 0
+	for i, e := range entries {
+		b, _ := json.Marshal(e)
+		if size += len(b) + 1; i > 0 && size > MaxAnswer || i == MaxEntries {
+			return i
+		}
+	}
+	return len(entries)
 }

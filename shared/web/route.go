@@ -41,6 +41,7 @@ const (
 	NamespaceOwner
 	// In a repository: {namespace}/{repo}.
 	RepositoryReader
+	RepositoryKnown // RepositoryReader, for those who prove who they are
 	RepositoryWriter
 	RepositoryOwner
 	// RepositoryPush is RepositoryWriter; a repository that does not exist yet may
@@ -59,7 +60,7 @@ func (r Rule) target() (in target, need hub.Role) {
 		return namespace, hub.Writer
 	case NamespaceOwner:
 		return namespace, hub.Owner
-	case RepositoryReader:
+	case RepositoryReader, RepositoryKnown:
 		return repository, hub.Reader
 	case RepositoryWriter, RepositoryPush:
 		return repository, hub.Writer

@@ -68,6 +68,9 @@ func authorize(ctx context.Context, c *Call) (err error) {
 	if in == nowhere {
 		return errors.New("route " + c.Route.Name + " has no rule")
 	}
+	if c.Route.Rule == RepositoryKnown && !c.Caller.Known() {
+		return hub.Fail(hub.Unauthenticated, "log in to do this")
+	}
 	t := hub.Target{Namespace: c.Var("namespace"), Need: need, Make: c.Route.Rule == RepositoryPush}
 	if in == repository {
 		t.Repository = c.Var("repo")
