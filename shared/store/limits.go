@@ -129,6 +129,9 @@ func checkOp(o *Op) error {
 	case o.Kind != OpAdd && (len(o.Add) != 0 || len(o.Set) != 0):
 		return limit("%s: only an add has counts", o.Key)
 	}
+	if n := len(o.Add) + len(o.Set); n > MaxCounts {
+		return limit("%s: %d counts in one operation, at most %d", o.Key, n, MaxCounts)
+	}
 	for name := range o.Add {
 		if _, both := o.Set[name]; both {
 			return limit("%s: count %q is both added to and set", o.Key, name)

@@ -24,6 +24,7 @@ var Tables = []Table{Repositories, Tags, Builds}
 const (
 	MaxGet       = 100       // keys in one Get
 	MaxWrite     = 100       // operations in one Write
+	MaxCounts    = 100       // counts that one operation changes
 	MaxItemSize  = 400 << 10 // bytes of an item, as Item.Size counts them
 	MaxWriteSize = 4 << 20   // bytes of all items of one Write
 	MaxPart      = 2048      // bytes of a partition key

@@ -1,0 +1,92 @@
+// Package sim runs AWS on one machine, for tests of package cloud.
+package sim
+
+import (
+	"context"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+
+	"berth/shared/cloud"
+	"berth/shared/store"
+	emulator "berth/sim/dynamodb"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// Config is the configuration of a client of the emulator at an address.
+func Config(url string) aws.Config {
+	return aws.Config{
+		Region:       "eu-central-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("test", "testtest", ""),
+		BaseEndpoint: &url,
+		HTTPClient:   cloud.HTTPClient(),
+	}
+}
+
+// TableNames are the names that the simulated account gives Berth's tables.
+var TableNames = map[store.Table]string{
+	store.Repositories: "berth-repositories",
+	store.Tags:         "berth-tags",
+	store.Builds:       "berth-builds",
+}
+
+// DynamoDB runs an emulator with Berth's tables until the test ends, and tells its
+// address. It does not sync its file.
+func DynamoDB(t testing.TB) (db *emulator.DB, url string) {
+	t.Helper()
+	kv, err := emulator.OpenBolt(filepath.Join(t.TempDir(), "dynamodb"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err = emulator.Open(kv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(db)
+	t.Cleanup(func() {
+		server.Close()
+		db.Close()
+	})
+	client := dynamodb.NewFromConfig(Config(server.URL))
+	for _, name := range TableNames {
+		if err := createTable(t.Context(), client, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db, server.URL
+}
+
+// createTable makes a table as the stack does.
+func createTable(ctx context.Context, client *dynamodb.Client, name string) error {
+	_, err := client.CreateTable(ctx, &dynamodb.CreateTableInput{
+		TableName:   &name,
+		BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String(cloud.PartAttribute), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(cloud.SortAttribute), AttributeType: types.ScalarAttributeTypeS},
+		},
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: aws.String(cloud.PartAttribute), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String(cloud.SortAttribute), KeyType: types.KeyTypeRange},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
+		TableName: &name,
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{
+			AttributeName: aws.String(cloud.ExpiresAttribute), Enabled: aws.Bool(true),
+		},
+	})
+	return err
+}
+
+// Records is the cloud's store of records on the emulator at an address.
+func Records(url string) *cloud.Records {
+	return cloud.NewRecords(dynamodb.NewFromConfig(Config(url)), TableNames)
+}
