@@ -2,32 +2,54 @@ package main
 
 import (
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
 
 	"berth/shared/hub"
-	"berth/shared/store"
-	"berth/shared/store/memory"
+	"berth/shared/local"
 )
 
 // data is an open data folder.
 type data struct {
 	*folder
-	records store.Records
-	layers  store.Layers
+	records *local.Records
+	layers  *local.Layers
 	keys    hub.Keys
 }
 
 // openData locks a folder and opens what it keeps.
-func openData(path string) (d *data, err error) {
-	d = &data{}
-	if d.folder, err = openFolder(path); err != nil {
+func openData(path string) (*data, error) {
+	f, err := openFolder(path)
+	if err != nil {
 		return nil, err
 	}
-	if d.keys, err = d.folder.keys(true); err != nil {
-		return nil, errors.Join(err, d.folder.Close())
+	d := &data{folder: f}
+	if err := d.open(); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	d.records, d.layers = memory.NewRecords(), memory.NewLayers()
 	return d, nil
 }
+
+func (d *data) open() (err error) {
+	_, err = os.Stat(d.recordsPath())
+	if d.keys, err = d.folder.keys(errors.Is(err, fs.ErrNotExist)); err != nil {
+		return err
+	}
+	if d.records, err = local.OpenRecords(d.recordsPath()); err != nil {
+		return err
+	}
+	if d.layers, err = local.OpenLayers(d.layersPath()); err != nil {
+		return errors.Join(err, d.records.Close())
+	}
+	return nil
+}
+
+func (d *data) recordsPath() string { return filepath.Join(d.path, "records.db") }
+func (d *data) layersPath() string  { return filepath.Join(d.path, "layers") }
 
 // Close closes what the folder keeps, and gives it up.
 func (d *data) Close() error {
@@ -36,4 +58,57 @@ func (d *data) Close() error {
 
 // measure adds the sizes of the storage to the metrics.
 func (d *data) measure(m *metrics) {
+	m.gauge("berth_storage_records_bytes", "Size of the database of records.", func() float64 {
+		info, err := os.Stat(d.recordsPath())
+		if err != nil {
+			return 0
+		}
+		return float64(info.Size())
+	})
+	m.gauge("berth_storage_free_bytes", "Space that is left on the data folder's disk.", func() float64 {
+		var s syscall.Statfs_t
+		if syscall.Statfs(d.path, &s) != nil {
+			return 0
+		}
+		return float64(s.Bavail) * float64(s.Bsize)
+	})
+	layers := &measured{dir: d.layersPath()}
+	m.gauge("berth_storage_layers_bytes", "Size of all layers' files, at most ten minutes old.", layers.size)
+}
+
+// measured is the size of a folder's files. Adding them up takes a while, so that
+// is done aside, when somebody asks and the last sum is old.
+type measured struct {
+	dir  string
+	mu   sync.Mutex
+	last float64
+	next time.Time // when to add up again
+}
+
+const measureEvery = 10 * time.Minute
+
+func (m *measured) size() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now := time.Now(); now.After(m.next) {
+		m.next = now.Add(measureEvery)
+		go m.sum()
+	}
+	return m.last
+}
+
+func (m *measured) sum() {
+	var total float64
+	filepath.WalkDir(m.dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil // what goes away meanwhile is not there
+		}
+		if info, err := e.Info(); err == nil {
+			total += float64(info.Size())
+		}
+		return nil
+	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = total
 }
