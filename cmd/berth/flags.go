@@ -25,7 +25,7 @@ func withEnv(c *cobra.Command) *cobra.Command {
 			if !ok || f.Changed || f.Name == "help" {
 				return
 			}
-			if err := c.Flags().Set(f.Name, value); err != nil && failed == nil {
+			if err := f.Value.Set(value); err != nil && failed == nil {
 				failed = wrongUse("%s: %w", envName(f.Name), err)
 			}
 		})

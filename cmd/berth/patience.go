@@ -2,7 +2,9 @@ package main
 
 import (
 	"io"
+	"math"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -54,35 +56,32 @@ func (p *patientWriter) Write(b []byte) (int, error) {
 	return p.ResponseWriter.Write(b)
 }
 
-// piece is how much is handed to the kernel between two looks at the clock: at
-// 40 KB a second it takes most of patience.
-const piece = 4 << 20
+// piece is how much of a file is handed to the kernel between two looks at the
+// clock: whoever takes less than 9 KB a second is cut.
+const piece = 1 << 20
 
 // ReadFrom lets the server hand a file to the kernel instead of copying it.
 func (p *patientWriter) ReadFrom(src io.Reader) (total int64, err error) {
-	if l, ok := src.(*io.LimitedReader); ok {
-		for l.N > 0 {
-			n, err := p.piece(l.R, min(l.N, piece))
-			l.N -= n
-			total += n
-			if n == 0 || err != nil {
-				return total, err
-			}
-		}
-		return total, nil
+	file, left := src, int64(math.MaxInt64)
+	l, limited := src.(*io.LimitedReader)
+	if limited {
+		file, left = l.R, l.N
 	}
-	for {
-		n, err := p.piece(src, piece)
-		total += n
-		if n < piece || err != nil {
+	if _, ok := file.(*os.File); !ok {
+		return io.Copy(struct{ io.Writer }{p}, src)
+	}
+	for left > 0 {
+		p.progress()
+		n, err := io.Copy(p.ResponseWriter, &io.LimitedReader{R: file, N: min(left, piece)})
+		total, left = total+n, left-n
+		if n == 0 || err != nil {
 			return total, err
 		}
+		if limited {
+			l.N = left
+		}
 	}
-}
-
-func (p *patientWriter) piece(src io.Reader, n int64) (int64, error) {
-	p.progress()
-	return io.Copy(p.ResponseWriter, &io.LimitedReader{R: src, N: n})
+	return total, nil
 }
 
 // patientBody moves the deadlines while the request is read.

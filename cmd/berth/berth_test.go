@@ -1,0 +1,330 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestFolderHasOneHolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deep", "data")
+	d, err := openData(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.announce("http://hub.example"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = openData(path)
+	var busy *busyError
+	if !errors.As(err, &busy) || busy.PID != os.Getpid() || busy.URL != "http://hub.example" {
+		t.Fatalf("a second opening answers %v", err)
+	}
+	if !strings.Contains(err.Error(), "http://hub.example") || !strings.Contains(err.Error(), "--data") {
+		t.Errorf("the message does not help: %v", err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = openData(path); err != nil {
+		t.Fatalf("after the first gave it up: %v", err)
+	}
+	d.Close()
+}
+
+func TestKeys(t *testing.T) {
+	path := t.TempDir()
+	first, err := openData(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	file := filepath.Join(path, "keys.json")
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("keys.json is %v, %v", info.Mode(), err)
+	}
+	second, err := openData(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Close()
+	k := first.keys
+	if !bytes.Equal(k.Registry, second.keys.Registry) || !bytes.Equal(k.SDK, second.keys.SDK) || !bytes.Equal(k.Seal, second.keys.Seal) {
+		t.Error("the keys changed with a restart")
+	}
+	if len(k.Seal) != 32 || bytes.Equal(k.Seal, k.SDK) || bytes.Equal(k.SDK, k.Registry) {
+		t.Error("the keys are not three of 32 bytes")
+	}
+	for _, spoil := range []func() error{
+		func() error { return os.WriteFile(file, []byte(`{"registry":"AAAA"}`), 0o600) },
+		func() error { return os.Remove(file) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openData(path); err == nil || !strings.Contains(err.Error(), "from a copy") {
+			t.Errorf("with its keys lost, the folder opens with %v", err)
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for _, c := range []struct{ env, args, want string }{
+		{"", "", "closed"},
+		{"open", "", "open"},
+		{"open", "--signup=closed", "closed"},
+		{"perhaps", "", "BERTH_SIGNUP: must be open or closed"},
+	} {
+		t.Run(c.env+c.args, func(t *testing.T) {
+			if c.env != "" {
+				t.Setenv("BERTH_SIGNUP", c.env)
+			}
+			command := serveCommand()
+			if err := command.ParseFlags(strings.Fields(c.args)); err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if err := command.PreRunE(command, nil); err != nil {
+				got = err.Error()
+			} else {
+				got = command.Flag("signup").Value.String()
+			}
+			if !strings.HasPrefix(got, c.want) {
+				t.Errorf("%q, not %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	for _, args := range []string{
+		"serve --tls-cert only.pem", "serve --public-url hub.example.com", "serve --public-url https://hub/path",
+		"serve --gc-every soon", "serve now", "serve --no-such",
+	} {
+		if code := run(context.Background(), append(strings.Fields(args), "--data", t.TempDir(), "--listen", "127.0.0.1:0")); code != 2 {
+			t.Errorf("%s ends with %d", args, code)
+		}
+	}
+}
+
+func TestLogIsWrittenWhole(t *testing.T) {
+	var out bytes.Buffer
+	b := newLogBuffer(&out)
+	log := slog.New(slog.NewTextHandler(b, nil))
+	for i := range 20000 {
+		log.Info("line", "i", i)
+	}
+	b.Close()
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 20000 || !strings.HasSuffix(lines[0], "i=0") || !strings.HasSuffix(lines[19999], "i=19999") {
+		t.Errorf("%d lines, from %s to %s", len(lines), lines[0], lines[len(lines)-1])
+	}
+}
+
+func TestLogIsFlushed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out lockedBuffer
+		b := newLogBuffer(&out)
+		defer b.Close()
+		b.Write([]byte("a line\n"))
+		synctest.Wait()
+		if out.String() != "" {
+			t.Error("a line went out at once")
+		}
+		time.Sleep(logFlush + time.Millisecond)
+		synctest.Wait()
+		if out.String() != "a line\n" {
+			t.Errorf("after %s the log is %q", logFlush, out.String())
+		}
+	})
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// deadlines notes when they are set.
+type deadlines struct {
+	http.ResponseWriter
+	read, write []time.Duration
+	start       time.Time
+}
+
+func (d *deadlines) Header() http.Header         { return http.Header{} }
+func (d *deadlines) WriteHeader(int)             {}
+func (d *deadlines) Write(b []byte) (int, error) { return len(b), nil }
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.read = append(d.read, t.Sub(d.start))
+	return nil
+}
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.write = append(d.write, t.Sub(d.start))
+	return nil
+}
+
+// slow gives a byte a minute.
+type slow struct{ left int }
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	time.Sleep(time.Minute)
+	s.left--
+	return 1, nil
+}
+
+func TestDeadlinesMoveWithProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &deadlines{start: time.Now()}
+		req, _ := http.NewRequest("PUT", "/", io.NopCloser(&slow{left: 3}))
+		patient(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			w.Write([]byte("at once"))
+			io.Copy(w, &slow{left: 2})
+		})).ServeHTTP(d, req)
+		want := []time.Duration{time.Minute + patience, 2*time.Minute + patience, 3*time.Minute + patience, 4*time.Minute + patience, 5*time.Minute + patience}
+		if !slices.Equal(d.read, want) || !slices.Equal(d.write, want) {
+			t.Errorf("deadlines for reading %v, for writing %v, not %v", d.read, d.write, want)
+		}
+	})
+}
+
+func TestPatientReadFromCopiesAll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("abc"), piece), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	whole := int64(3 * piece)
+	for _, c := range []struct {
+		src  io.Reader
+		want int64
+	}{
+		{file, whole}, {io.LimitReader(file, 0), 0}, {io.LimitReader(file, 5), 5}, {io.LimitReader(file, piece), piece},
+		{io.LimitReader(file, piece+1), piece + 1}, {io.LimitReader(file, whole+1), whole},
+		{io.MultiReader(io.LimitReader(file, piece+7)), piece + 7},
+	} {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		to := &answerTo{}
+		n, err := (&patientWriter{ResponseWriter: to}).ReadFrom(c.src)
+		if n != c.want || err != nil || to.n != c.want {
+			t.Errorf("of %d bytes %d were copied, and %d arrived: %v", c.want, n, to.n, err)
+		}
+	}
+}
+
+// answerTo counts an answer's bytes.
+type answerTo struct {
+	http.ResponseWriter
+	n int64
+}
+
+func (a *answerTo) Write(b []byte) (int, error) { a.n += int64(len(b)); return len(b), nil }
+
+// A hub that is told to stop finishes the upload that runs, and takes no other.
+func TestStopFinishesRequests(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan struct{})
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(started)
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		w.Write(b)
+	})}
+	go server.Serve(listener)
+	body, feed := io.Pipe()
+	answered := make(chan string, 1)
+	go func() {
+		res, err := http.Post("http://"+listener.Addr().String(), "", body)
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		b, _ := io.ReadAll(res.Body)
+		answered <- string(b)
+	}()
+	feed.Write([]byte("begun, "))
+	<-started
+	stopped := make(chan error, 1)
+	server.RegisterOnShutdown(func() {
+		if _, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+			t.Error("a new connection was taken")
+		}
+		feed.Write([]byte("finished"))
+		feed.Close()
+	})
+	s := &settings{grace: time.Minute}
+	go func() { stopped <- s.shutDown(server, nil, slog.New(slog.DiscardHandler)) }()
+	if got := <-answered; got != "begun, finished" {
+		t.Errorf("the upload ended with %q", got)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// A second signal ends the hub although a request runs.
+func TestSecondSignalStopsAtOnce(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan struct{})
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(started)
+		<-r.Context().Done()
+	})}
+	go server.Serve(listener)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := http.Get("http://" + listener.Addr().String())
+		ended <- err
+	}()
+	<-started
+	signals := make(chan os.Signal, 1)
+	signals <- os.Interrupt
+	s := &settings{grace: time.Hour}
+	if err := s.shutDown(server, signals, slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the request was answered")
+	}
+}
