@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"berth/shared/hub"
+	"berth/shared/store/storetest"
 )
 
 // What the API's document prints is sent as it stands there.
@@ -353,4 +357,73 @@ func TestStars(t *testing.T) {
 	a.do("madams", "DELETE", "/v1/repositories/madams/x", nil).is(204, nil)
 	a.do("madams", "POST", "/v1/repositories/madams", object{"repo_name": "x", "is_public": true}).is(201, new(object))
 	stars("stranger", 0, false)
+}
+
+// Each change of a repository survives one failing write, done or not, and the
+// counts agree with what is listed.
+func TestRepositoryChangesSurviveFaults(t *testing.T) {
+	for _, mode := range storetest.Modes {
+		a := newRepoAPI(t)
+		a.faults.Fail(1, mode)
+		a.do("madams", "POST", "/v1/repositories/madams", object{"repo_name": "x", "is_public": true}).is(201, new(object))
+		a.faults.Fail(1, mode)
+		a.do("stranger", "PUT", "/v1/repositories/madams/x/star", nil).is(204, nil)
+		a.faults.Fail(1, mode)
+		a.do("madams", "PUT", "/v1/repositories/madams/x", object{"is_public": false}).is(200, new(object))
+		a.faults.Fail(1, mode)
+		a.do("madams", "PUT", "/v1/repositories/madams/x", object{"is_public": true, "full_description": "long"}).is(200, new(object))
+		var p page
+		a.do("stranger", "GET", "/v1/repositories/madams", nil).is(200, &p)
+		if p.Count != 1 || p.names() != "x" || p.Results[0]["repo_starred_count"] != 1.0 || p.Results[0]["full_description"] != "long" {
+			t.Errorf("%s: the list is %+v", mode, p)
+		}
+		a.faults.Fail(1, mode)
+		a.do("stranger", "DELETE", "/v1/repositories/madams/x/star", nil).is(204, nil)
+		var o object
+		if a.do("stranger", "GET", "/v1/repositories/madams/x", nil).is(200, &o); o["repo_starred_count"] != 0.0 {
+			t.Errorf("%s: %v stars", mode, o["repo_starred_count"])
+		}
+		a.faults.Fail(1, mode)
+		a.do("madams", "DELETE", "/v1/repositories/madams/x", nil).is(204, nil)
+		if a.do("madams", "GET", "/v1/repositories/madams", nil).is(200, &p); p.Count != 0 || len(p.Results) != 0 {
+			t.Errorf("%s: after the deletion the list is %+v", mode, p)
+		}
+	}
+}
+
+// Many who star, unstar and change at once leave exact counts.
+func TestRepositoryChangesAtOnce(t *testing.T) {
+	a := newRepoAPI(t)
+	a.make("x", true)
+	accounts := []string{"admin", "madams", "stranger"}
+	var wait sync.WaitGroup
+	for i := range 24 {
+		wait.Go(func() {
+			as := accounts[i%3]
+			g, err := a.hub.Authorize(t.Context(), hub.Caller{Account: as, Admin: true}, hub.Target{Namespace: "madams", Repository: "x", Need: hub.Owner})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := a.hub.Star(t.Context(), g, as != "stranger" || i%2 == 0); err != nil {
+				t.Error(err)
+			}
+			public := i%4 < 2
+			if _, err := a.hub.UpdateRepository(t.Context(), g, hub.RepositoryChange{Public: &public}); err != nil {
+				t.Error(err)
+			}
+			if err := a.hub.Star(t.Context(), g, as != "stranger"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	a.do("madams", "PUT", "/v1/repositories/madams/x", object{"is_public": true}).is(200, new(object))
+	for _, as := range []string{"madams", ""} {
+		var p page
+		a.do(as, "GET", "/v1/repositories/madams", nil).is(200, &p)
+		if p.Count != 1 || p.Results[0]["repo_starred_count"] != 2.0 {
+			t.Errorf("%q sees %+v", as, p)
+		}
+	}
 }
