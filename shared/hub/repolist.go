@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"slices"
 	"strings"
 
 	"berth/shared/store"
@@ -105,7 +104,7 @@ func (h *Hub) partOf(ctx context.Context, g Grant, f RepositoryFilter) (nsPart, 
 	}
 	if g.Role < Reader && !onlyPublic {
 		var err error
-		if p.extra, err = h.granted(ctx, g.Caller, g.Namespace, g.NamespaceID); err != nil {
+		if p.extra, err = h.privateGrants(ctx, g.Caller, g.Namespace); err != nil {
 			return p, err
 		}
 	}
@@ -175,29 +174,52 @@ func publicEntries(ns string) store.Range {
 	return store.Prefix(store.Repositories, "index/public", ns+"/", maxEntries)
 }
 
+// privateGrants are the private repositories of a namespace that the caller may
+// read by a role in themselves, or because their token opens them alone.
+func (h *Hub) privateGrants(ctx context.Context, c Caller, ns string) ([]listed, error) {
+	var list []listed
+	for e, err := range h.grants(ctx, c, ns+"/", "", maxEntries) {
+		if err != nil {
+			return nil, err
+		}
+		if !e.Public {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
 // entries are the part's repositories whose names follow after ("" = all), in the
 // order of their names. few is how many are probably wanted.
 func (h *Hub) entries(ctx context.Context, p nsPart, after string, few int) iter.Seq2[listed, error] {
-	r, extra := p.rng, p.extra
+	r := p.rng
 	r.Limit = min(few, maxEntries)
 	if after != "" {
 		r = r.After(p.prefix + after)
-		for len(extra) > 0 && extra[0].name() <= after {
-			extra = extra[1:]
-		}
 	}
-	return withExtra(h.read(ctx, r, p.prefix, p.ns), extra)
+	seq := h.read(ctx, r, p.prefix, p.ns+"/")
+	if len(p.extra) == 0 {
+		return seq
+	}
+	return merge(seq, func(yield func(listed, error) bool) {
+		for _, e := range p.extra {
+			if e.name() > after && !yield(e, nil) {
+				return
+			}
+		}
+	})
 }
 
-// read yields the entries of a range whose sort keys are prefix and name.
-func (h *Hub) read(ctx context.Context, r store.Range, prefix, ns string) iter.Seq2[listed, error] {
+// read yields the entries of a range whose sort keys are prefix and name; their
+// paths are base and name.
+func (h *Hub) read(ctx context.Context, r store.Range, prefix, base string) iter.Seq2[listed, error] {
 	return func(yield func(listed, error) bool) {
 		err := h.each(ctx, r, func(item store.Item) error {
 			e, err := decode[repoEntry](item)
 			if err != nil {
 				return err
 			}
-			if !yield(listed{path(ns, strings.TrimPrefix(item.Sort, prefix)), e}, nil) {
+			if !yield(listed{base + strings.TrimPrefix(item.Sort, prefix), e}, nil) {
 				return errEnough
 			}
 			return nil
@@ -210,107 +232,3 @@ func (h *Hub) read(ctx context.Context, r store.Range, prefix, ns string) iter.S
 
 // errEnough ends a walk whose caller wants no more.
 var errEnough = errors.New("enough")
-
-// withExtra puts sorted entries in their places between those of seq. One that is
-// in both is yielded once.
-func withExtra(seq iter.Seq2[listed, error], extra []listed) iter.Seq2[listed, error] {
-	return func(yield func(listed, error) bool) {
-		for e, err := range seq {
-			for err == nil && len(extra) > 0 && extra[0].path <= e.path {
-				x := extra[0]
-				extra = extra[1:]
-				if x.path != e.path && !yield(x, nil) {
-					return
-				}
-			}
-			if !yield(e, err) || err != nil {
-				return
-			}
-		}
-		for _, x := range extra {
-			if !yield(x, nil) {
-				return
-			}
-		}
-	}
-}
-
-// granted are the private repositories of a namespace that the caller may read
-// without being its reader: by a role in the repository itself, or because their
-// token opens some repositories only. It reads the caller's grants in that
-// namespace and their entries, nothing of other people's.
-func (h *Hub) granted(ctx context.Context, c Caller, ns, nsID string) ([]listed, error) {
-	if !c.Known() || c.Registry != nil {
-		return nil, nil
-	}
-	names, err := h.grantedNames(ctx, c, ns)
-	if err != nil || len(names) == 0 {
-		return nil, err
-	}
-	nsRecord, err := h.Namespace(ctx, ns)
-	if err != nil {
-		return nil, err
-	}
-	keys := []store.Key{memberKey(nsID, orNobody(c.Account))}
-	for _, name := range names {
-		keys = append(keys, entryKey(nsID, name))
-	}
-	items, err := h.getAll(ctx, keys)
-	if err != nil {
-		return nil, err
-	}
-	member, err := found[Membership](items[0])
-	if err != nil {
-		return nil, err
-	}
-	var candidates []listed
-	keys = keys[:0]
-	for i, name := range names {
-		e, err := found[repoEntry](items[i+1])
-		if err != nil {
-			return nil, err
-		}
-		if e.ID != "" && !e.Public {
-			candidates = append(candidates, listed{path(ns, name), e})
-			keys = append(keys, repoGrantKey(e.ID, orNobody(c.Account)))
-		}
-	}
-	if items, err = h.getAll(ctx, keys); err != nil {
-		return nil, err
-	}
-	var list []listed
-	for i, l := range candidates {
-		grant, err := found[Membership](items[i])
-		if err != nil {
-			return nil, err
-		}
-		if h.roleOf(c, nsRecord, max(member.Role, grant.Role), l.name()) >= Reader {
-			list = append(list, l)
-		}
-	}
-	return list, nil
-}
-
-// grantedNames are the names in ns that the caller's own grants and token tell of, sorted.
-func (h *Hub) grantedNames(ctx context.Context, c Caller, ns string) ([]string, error) {
-	var names []string
-	if c.Token != nil {
-		for _, p := range c.Token.Repositories {
-			if n, repo, ok := splitPath(p); ok && n == ns {
-				names = append(names, repo)
-			}
-		}
-	}
-	if c.Account != "" {
-		prefix := "grant/" + ns + "/"
-		err := h.each(ctx, store.Prefix(store.Repositories, "account/"+c.Account, prefix, maxEntries), func(item store.Item) error {
-			names = append(names, strings.TrimPrefix(item.Sort, prefix))
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
-}
