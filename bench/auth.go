@@ -61,7 +61,7 @@ func (a *auth) challenged(header string) error {
 // header returns the Authorization for a request within scope, "" for none.
 func (a *auth) header(scope string) (string, error) {
 	if a.basic {
-		return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.user+":"+a.password)), nil
+		return a.plain(), nil
 	}
 	if a.realm == "" {
 		return "", nil
@@ -80,6 +80,14 @@ func (a *auth) header(scope string) (string, error) {
 	}
 	a.tokens[scope] = t
 	return "Bearer " + t.value, nil
+}
+
+// plain is Basic credentials, "" for nobody.
+func (a *auth) plain() string {
+	if a.user == "" {
+		return ""
+	}
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.user+":"+a.password))
 }
 
 func (a *auth) fetch(scope string) (token, error) {

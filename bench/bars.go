@@ -29,6 +29,8 @@ func (b *bench) bars() []bar {
 		{"last tenth of the tags, ratio to the first", ratio("tag_push_last_tenth", "tag_push_first_tenth"), false, noise},
 		{"page of many tags, ratio to a page of few", ratio("tags_page_of_many", "tags_page_of_few"), false, noise},
 		{"page of many repositories, ratio to a page of few", ratio("catalog_page_of_many", "catalog_page_of_few"), false, noise},
+		{"the hub's page of many tags, ratio to few", ratio("hub_tags_page_of_many", "hub_tags_page_of_few"), false, noise},
+		{"the hub's page of many repositories, ratio to few", ratio("hub_repos_page_of_many", "hub_repos_page_of_few"), false, noise},
 		{"start to first answer with all of it, ms", median("start_to_answer"), true, 50},
 	}
 }

@@ -87,6 +87,14 @@ func (r *registry) warm(repo string) error {
 	return nil
 }
 
+// authorization is the header that a request needs, "" for none.
+func (r *registry) authorization(method string, u *url.URL) (string, error) {
+	if strings.HasPrefix(u.Path, hubAPI) {
+		return r.auth.plain(), nil
+	}
+	return r.auth.header(scopeOf(method, u))
+}
+
 // do sends a request, and fails unless the answer has one of the statuses.
 func (r *registry) do(method, ref string, body []byte, ctype string, statuses ...int) (*http.Response, error) {
 	u := ref
@@ -102,7 +110,7 @@ func (r *registry) do(method, ref string, body []byte, ctype string, statuses ..
 		return nil, err
 	}
 	if req.URL.Host == r.host {
-		h, err := r.auth.header(scopeOf(method, req.URL))
+		h, err := r.authorization(method, req.URL)
 		if err != nil {
 			return nil, err
 		}

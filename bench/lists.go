@@ -117,7 +117,22 @@ func (b *bench) listTags(t *registry) error {
 			return err
 		}
 	}
-	return nil
+	if err := b.hubPage(t, "hub_tags_page_of_few", b.tagRepo(few)+"/tags"); err != nil {
+		return err
+	}
+	return b.hubPage(t, "hub_tags_page_of_many", b.tagRepo(b.tags)+"/tags")
+}
+
+// hubAPI is where Berth's own interface is; other registries have none.
+const hubAPI = "/v1/"
+
+// hubPage loads a page of 100 of Berth's own interface, where there is one.
+func (b *bench) hubPage(t *registry, metric, list string) error {
+	path := hubAPI + "repositories/" + list + "?page_size=100"
+	if _, code, err := t.call("GET", path, nil, "", 200, 404); err != nil || code == 404 {
+		return err
+	}
+	return b.loadOne(t, metric, "GET", path)
 }
 
 // seedRepos makes repositories with one tiny image each, and measures a page of
@@ -133,7 +148,7 @@ func (b *bench) seedRepos(t *registry) error {
 	}
 	took := time.Since(begin)
 	for range b.rounds {
-		if err := b.loadOne(t, "catalog_page_of_few", "GET", "/v2/_catalog?n=100"); err != nil {
+		if err := b.repoPages(t, "few"); err != nil {
 			return err
 		}
 	}
@@ -177,7 +192,14 @@ func (b *bench) listCatalog(t *registry) error {
 			return err
 		}
 	}
-	return b.loadOne(t, "catalog_page_of_many", "GET", "/v2/_catalog?n=100")
+	return b.repoPages(t, "many")
+}
+
+func (b *bench) repoPages(t *registry, of string) error {
+	if err := b.loadOne(t, "catalog_page_of_"+of, "GET", "/v2/_catalog?n=100"); err != nil {
+		return err
+	}
+	return b.hubPage(t, "hub_repos_page_of_"+of, b.namespace+"/")
 }
 
 // listOne times a name list, several times over, and counts what came back.

@@ -22,7 +22,7 @@ func (r *registry) load(method, path string, conns int, d time.Duration) (rps fl
 		return 0, nil, err
 	}
 	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nAccept: %s, */*\r\n", method, u.RequestURI(), u.Host, manifestType)
-	h, err := r.auth.header(scopeOf(method, u))
+	h, err := r.authorization(method, u)
 	if err != nil {
 		return 0, nil, err
 	}
