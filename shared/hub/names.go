@@ -7,10 +7,16 @@ import (
 
 // The grammars of names. See the OCI Distribution Specification 1.1, "Pulling
 // manifests", for repositories and tags.
+const (
+	NamespaceGrammar  = `^[a-z][a-z0-9]*(?:(?:__?|-+)[a-z0-9]+)*$`
+	RepositoryGrammar = `^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`
+	TagGrammar        = `^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`
+)
+
 var (
-	strictName = regexp.MustCompile(`^[a-z][a-z0-9]*(?:(?:__?|-+)[a-z0-9]+)*$`)
-	looseName  = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$`)
-	tagName    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	strictName = regexp.MustCompile(NamespaceGrammar)
+	looseName  = regexp.MustCompile(RepositoryGrammar)
+	tagName    = regexp.MustCompile(TagGrammar)
 	reserved   = []string{"manage", "token", "manifests", "blobs", "referrers", "tags"}
 )
 

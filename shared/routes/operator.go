@@ -17,6 +17,10 @@ func operator() []web.Route {
 		Name: "readyz", Surface: web.Operator, Method: http.MethodGet, Pattern: "/readyz", Rule: web.Open,
 		Doc:    web.Doc{Summary: "Whether the storage answers", Answers: map[int]any{200: status{"ok"}}},
 		Handle: ready,
+	}, {
+		Name: "openapi", Surface: web.Operator, Method: http.MethodGet, Pattern: "/openapi.json", Rule: web.Open,
+		Doc:    web.Doc{Summary: "This document", Answers: map[int]any{200: map[string]any{}}},
+		Handle: openapi,
 	}}
 }
 

@@ -34,18 +34,18 @@ func Fail(c *Call, err error) {
 		if shape.ManageStatus != 0 {
 			status = shape.ManageStatus
 		}
-		body = manageErrors{[]manageError{{manageCode(shape, status), e.Message}}}
+		body = ManageErrors{[]ManageError{{manageCode(shape, status), e.Message}}}
 	case Registry:
 		if shape.OCIStatus != 0 {
 			status = shape.OCIStatus
 		}
 		status = c.challenge(e, status)
-		body = ociErrors{[]ociError{{ociCode(shape, status), e.Message, e.Detail}}}
+		body = OCIErrors{[]OCIError{{ociCode(shape, status), e.Message, e.Detail}}}
 	default:
 		if status == http.StatusUnauthorized {
 			h.Set("WWW-Authenticate", `Basic realm="berth"`)
 		}
-		body = hubErrors{[]hubError{{string(e.Code), e.Message, "berth"}}}
+		body = HubErrors{[]HubError{{string(e.Code), e.Message, "berth"}}}
 	}
 	c.JSON(status, body)
 }
@@ -68,19 +68,25 @@ func (c *Call) hide(err error) *hub.Error {
 	return &hub.Error{Code: hub.Internal, Message: "the hub could not do this; its log has the reason under request " + id}
 }
 
-type hubErrors struct {
-	Errors []hubError `json:"errors"`
+// HubErrors is the error body on /v1 and of the operator's routes.
+type HubErrors struct {
+	Errors []HubError `json:"errors"`
 }
-type hubError struct {
+
+// HubError is one error; Code is a [hub.Code].
+type HubError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Source  string `json:"source"`
 }
 
-type manageErrors struct {
-	Errors []manageError `json:"errors"`
+// ManageErrors is the error body on /v2/manage.
+type ManageErrors struct {
+	Errors []ManageError `json:"errors"`
 }
-type manageError struct {
+
+// ManageError is one error; Code is SVCSTG.SWR. and a number.
+type ManageError struct {
 	Code    string `json:"errorCode"`
 	Message string `json:"errorMessage"`
 }
@@ -92,11 +98,13 @@ func manageCode(s hub.Shape, status int) string {
 	return fmt.Sprintf("SVCSTG.SWR.%d0000", status)
 }
 
-// ociErrors is the error body of the OCI Distribution Specification 1.1, "Error Codes".
-type ociErrors struct {
-	Errors []ociError `json:"errors"`
+// OCIErrors is the error body of the OCI Distribution Specification 1.1, "Error Codes".
+type OCIErrors struct {
+	Errors []OCIError `json:"errors"`
 }
-type ociError struct {
+
+// OCIError is one error; Detail is null where there is nothing to add.
+type OCIError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Detail  any    `json:"detail"`

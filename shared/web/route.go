@@ -70,6 +70,36 @@ func (r Rule) target() (in target, need hub.Role) {
 	return nowhere, hub.NoRole
 }
 
+// Anonymous reports whether the rule lets in callers who do not prove who they are,
+// if only to what is public.
+func (r Rule) Anonymous() bool {
+	in, need := r.target()
+	return r == Open || in == namespace && need == hub.NoRole || in == repository && need == hub.Reader && r != RepositoryKnown
+}
+
+// String says whom the rule lets in.
+func (r Rule) String() string {
+	switch r {
+	case Open:
+		return "anybody"
+	case SignedIn:
+		return "whoever proves who they are"
+	case Administrators:
+		return "administrators of the hub"
+	case VisibleNamespace:
+		return "anybody, to see what they may of the namespace"
+	case RepositoryKnown:
+		return "readers of the repository who prove who they are"
+	case RepositoryPush:
+		return "writers of the repository, or of the namespace where it is not there yet"
+	}
+	in, need := r.target()
+	if in == namespace {
+		return need.String() + "s of the namespace"
+	}
+	return need.String() + "s of the repository"
+}
+
 type target uint8
 
 const (
@@ -115,10 +145,14 @@ type Route struct {
 // Doc describes an operation for the OpenAPI document.
 type Doc struct {
 	Summary string
+	About   string // what the summary leaves open; may be ""
 	Query   []Param
 	Body    any         // an example value or nil struct pointer of the request's JSON body; nil = none
 	Form    bool        // the body may also be multipart/form-data or url-encoded
 	Answers map[int]any // by status: an example value of the JSON answer; nil = no body
+	// BytesIn and BytesOut: the body, and the body of good answers that have no
+	// example, are bytes and not JSON.
+	BytesIn, BytesOut bool
 }
 
 // Param is a query parameter.
