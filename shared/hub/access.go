@@ -143,10 +143,10 @@ func (h *Hub) tokenByName(ctx context.Context, g Grant, a *Access, t Target) (Gr
 		if found.NamespaceID != a.NamespaceID { // another namespace of the same name
 			return g, Fail(Unauthenticated, "the token does not allow this for %s", found.Path())
 		}
-		if found.RepoID != "" {
+		if found.RepoID != "" || t.Make { // who has such a token may make it
 			return found, nil
 		}
-		return found, found.judge(t)
+		return found, noRepository(t)
 	}
 }
 

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -16,6 +17,7 @@ const (
 	BadRepository   Code = "invalid_repository"
 	BadIsPublic     Code = "invalid_is_public"
 	BadTag          Code = "invalid_tag"
+	TooManyTags     Code = "too_many_tags"
 	BadDigest       Code = "invalid_digest"
 	BadManifest     Code = "invalid_manifest"
 	BadUpload       Code = "invalid_upload"
@@ -70,6 +72,7 @@ var shapes = map[Code]Shape{
 	BadRepository:   {Status: http.StatusBadRequest, Manage: "4001029", OCI: "NAME_INVALID"},
 	BadIsPublic:     {Status: http.StatusBadRequest, Manage: "4001009", OCI: "UNSUPPORTED"},
 	BadTag:          {Status: http.StatusBadRequest, OCI: "MANIFEST_INVALID"},
+	TooManyTags:     {Status: http.StatusRequestURITooLong, OCI: "UNSUPPORTED"},
 	BadDigest:       {Status: http.StatusBadRequest, OCI: "DIGEST_INVALID"},
 	BadManifest:     {Status: http.StatusBadRequest, OCI: "MANIFEST_INVALID"},
 	BadUpload:       {Status: http.StatusBadRequest, OCI: "BLOB_UPLOAD_INVALID"},
@@ -134,4 +137,10 @@ func Fail(c Code, format string, args ...any) error {
 // FailField says that a field of the input is bad, and how.
 func FailField(name, format string, args ...any) error {
 	return &Error{Code: BadField, Message: name + ": " + fmt.Sprintf(format, args...), Detail: map[string]string{"field": name}}
+}
+
+// is reports whether an error is a failure of that kind.
+func is(err error, c Code) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == c
 }

@@ -31,8 +31,14 @@ type Hub struct {
 	Now  func() time.Time // the clock; UTC
 	Rand io.Reader        // cryptographic randomness
 
-	names nameCache
-	seen  seenTokens
+	// Pulled, if set, takes each pull of a manifest instead of the hub's own
+	// gathering. Its error fails the request.
+	Pulled func(context.Context, PullCount) error
+
+	names   nameCache
+	seen    seenTokens
+	uploads openUploads
+	pulls   pulls
 }
 
 // Options are what an operator decides.
@@ -89,7 +95,7 @@ func (h *Hub) get(ctx context.Context, k store.Key) (store.Item, error) {
 }
 
 // each calls f with every item of a range, page by page, until f fails or the
-// range ends. r.Limit is the size of a page.
+// range ends; errEnough ends it well. r.Limit is the size of a page.
 func (h *Hub) each(ctx context.Context, r store.Range, f func(store.Item) error) error {
 	for {
 		page, err := h.Records.List(ctx, r)
@@ -97,7 +103,9 @@ func (h *Hub) each(ctx context.Context, r store.Range, f func(store.Item) error)
 			return err
 		}
 		for _, item := range page.Items {
-			if err := f(item); err != nil {
+			if err := f(item); err == errEnough {
+				return nil
+			} else if err != nil {
 				return err
 			}
 		}

@@ -41,8 +41,8 @@ import (
 //	                    manifest/DIGEST    Manifest
 //	                    body/DIGEST        the manifest's bytes, up to 256 KiB
 //	                    referrer/SUBJECT/TYPEHASH/DIGEST  descriptor
-//	                    blob/DIGEST        Link
-//	  blob/DIGEST       .                  Blob
+//	                    blob/DIGEST        Link; counts: used (milliseconds)
+//	  blob/DIGEST       .                  Blob; counts: used
 //	                    link/NSID/REPOID   back-reference of a Link
 //	  upload/ID         .                  Upload
 //	  sweep/KIND        KEY                work that a sweep ends: see sweeps.go

@@ -45,6 +45,22 @@ func (t *RegistryToken) access(path string) *Access {
 	return nil
 }
 
+// Scope writes what the token allows as a client asks for it.
+func (t *RegistryToken) Scope() string {
+	var words []string
+	for _, a := range t.Access {
+		actions := "pull"
+		if a.Role >= Writer {
+			actions = "pull,push,delete"
+		}
+		words = append(words, "repository:"+a.Path+":"+actions)
+	}
+	if t.Catalog {
+		words = append(words, "registry:catalog:*")
+	}
+	return strings.Join(words, " ")
+}
+
 // SignRegistryToken stamps the token with the present time, and signs it.
 func (h *Hub) SignRegistryToken(t *RegistryToken) string {
 	now := h.Now()

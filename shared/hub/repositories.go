@@ -140,6 +140,17 @@ func (h *Hub) checkMade(ctx context.Context, r Repository) error {
 	return nil
 }
 
+// PushedRepository makes the repository that a push is granted for (Target.Make)
+// and that does not exist yet: private. Another push may have been first.
+func (h *Hub) PushedRepository(ctx context.Context, g Grant) (Grant, error) {
+	r, err := h.CreateRepository(ctx, g, Repository{Name: g.Repository, Category: DefaultCategory}, "")
+	if is(err, RepositoryExists) {
+		return h.Authorize(ctx, g.Caller, Target{Namespace: g.Namespace, Repository: g.Repository, Need: Writer})
+	}
+	g.RepoID = r.ID
+	return g, err
+}
+
 // DeleteRepository removes the granted repository (role Owner) at once; what it
 // held is swept afterwards. If empty is set, one that has tags answers
 // RepositoryNotEmpty and stays.
@@ -183,4 +194,5 @@ const (
 	sweepNamespace  = "namespace"  // KEY = id: what a deleted namespace left
 	sweepUpload     = "upload"     // KEY = start time/id: uploads under way
 	sweepObject     = "object"     // KEY = object key: objects that no record wants
+	sweepBlob       = "blob"       // KEY = digest: blobs that lost a link
 )

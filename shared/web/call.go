@@ -52,3 +52,9 @@ func (c *Call) URL(path string, query url.Values) string {
 	u.RawQuery = query.Encode()
 	return u.String()
 }
+
+// PasswordCredentials are those of a user name and a password, or an access token
+// in its place, that came in the body.
+func (c *Call) PasswordCredentials(user, password string) hub.Credentials {
+	return basic(hub.Credentials{Remote: remoteHost(c.R)}, user, password)
+}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"berth/shared/hub"
 	"berth/shared/store"
@@ -40,7 +41,7 @@ func Fail(c *Call, err error) {
 			status = shape.OCIStatus
 		}
 		status = c.challenge(e, status)
-		body = OCIErrors{[]OCIError{{ociCode(shape, status), e.Message, e.Detail}}}
+		body = OCIErrors{[]OCIError{{e.Code.Shape().OCI, e.Message, e.Detail}}}
 	default:
 		if status == http.StatusUnauthorized {
 			h.Set("WWW-Authenticate", `Basic realm="berth"`)
@@ -110,52 +111,55 @@ type OCIError struct {
 	Detail  any    `json:"detail"`
 }
 
-func ociCode(s hub.Shape, status int) string {
-	if status == http.StatusUnauthorized {
-		return "UNAUTHORIZED"
-	}
-	return s.OCI
-}
-
 // challenge turns a missing right on the registry into what clients act on: a 401
-// that says where to get a token and for what. Callers with Basic credentials
-// have shown all they have: they get the plain refusal.
+// that says where to get a token and for what, whether or not the repository
+// exists. Callers with Basic credentials have shown all they have: they may not
+// know that it exists, and may not push.
 func (c *Call) challenge(e *hub.Error, status int) int {
 	in, need := c.Route.Rule.target()
-	var scope string
 	switch e.Code {
 	case hub.Unauthenticated:
 	case hub.Denied, hub.RepositoryNotFound, hub.NamespaceNotFound:
-		if in != repository || c.Grant.Role >= need && c.Grant.RepoID != "" {
-			return status // the rule was met: the handler's own refusal
+		if in != repository || c.Grant.Role >= need {
+			return status // the right is there: the handler's own refusal, or the repository is gone
 		}
-		if c.Caller.Known() && c.Caller.Registry == nil {
+		if c.Caller.Method == hub.ByPassword || c.Caller.Method == hub.ByBasicToken {
 			if need > hub.Reader {
 				e.Code = hub.Denied
 				return http.StatusForbidden
 			}
 			return status
 		}
-		if c.Caller.Registry != nil && e.Code != hub.Denied && c.Grant.Role >= need {
-			return status // granted, but gone
-		}
+		e.Code = hub.Unauthenticated
 	default:
 		return status
 	}
-	if in == repository {
-		actions := "pull"
-		switch {
-		case c.R.Method == http.MethodDelete && need > hub.Reader:
-			actions = "delete"
-		case need > hub.Reader:
-			actions = "pull,push"
-		}
-		scope = fmt.Sprintf(`,scope="repository:%s/%s:%s"`, c.Var("namespace"), c.Var("repo"), actions)
-	} else if c.Route.Name == "registry-catalog" {
-		scope = `,scope="registry:catalog:*"`
+	header := c.W.Header()
+	if strings.HasPrefix(c.Route.Name, "registry-token") {
+		header.Set("WWW-Authenticate", `Basic realm="berth"`)
+		return http.StatusUnauthorized
 	}
-	u := c.Hub.Options.PublicURL
-	c.W.Header().Set("WWW-Authenticate",
-		fmt.Sprintf(`Bearer realm="%s",service="%s"%s`, c.URL("/v2/token", nil), u.Host, scope))
+	challenge := fmt.Sprintf(`Bearer realm="%s",service="%s"`, c.URL("/v2/token", nil), c.Hub.Options.PublicURL.Host)
+	if scope := c.scope(in, need); scope != "" {
+		challenge += fmt.Sprintf(`,scope="%s"`, scope)
+	}
+	header.Set("WWW-Authenticate", challenge)
 	return http.StatusUnauthorized
+}
+
+// scope is what a token must allow for the call's route.
+func (c *Call) scope(in target, need hub.Role) string {
+	if in != repository {
+		if c.Route.Name == "registry-catalog" {
+			return "registry:catalog:*"
+		}
+		return ""
+	}
+	actions := "pull"
+	if need > hub.Reader {
+		if actions = "pull,push"; c.R.Method == http.MethodDelete {
+			actions = "delete"
+		}
+	}
+	return fmt.Sprintf("repository:%s/%s:%s", c.Var("namespace"), c.Var("repo"), actions)
 }

@@ -27,7 +27,12 @@ func Mux(h *hub.Hub, table []Route) http.Handler {
 		s := m.surface(r.Surface)
 		if !slices.Contains(m.bare, r.Pattern) {
 			m.bare = append(m.bare, r.Pattern)
-			s.Handle(r.Pattern, m.wrongMethod(r.Surface, r.Pattern))
+			wrong := m.wrongMethod(r.Surface, r.Pattern)
+			for _, method := range methods {
+				if !slices.Contains(m.methods[r.Pattern], method) {
+					s.Handle(method+" "+r.Pattern, wrong)
+				}
+			}
 		}
 	}
 	for s, inner := range m.surfaces {
@@ -37,6 +42,14 @@ func Mux(h *hub.Hub, table []Route) http.Handler {
 		}
 	}
 	return m
+}
+
+// methods are those that a known path answers with 405 where it has no route for
+// them. Each is a pattern of its own: one for all methods would collide with a
+// less specific path's routes. HEAD goes with GET, and unknown ones with TRACE.
+var methods = []string{
+	http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodOptions, http.MethodConnect, http.MethodTrace,
 }
 
 type mux struct {
@@ -69,12 +82,15 @@ func SurfaceOf(path string) Surface {
 func (m *mux) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	path := trimSlash(req.URL.Path)
 	s := SurfaceOf(path)
-	if path != req.URL.Path || req.URL.RawPath != "" {
+	unknown := req.Method != http.MethodHead && !slices.Contains(methods, req.Method)
+	if path != req.URL.Path || req.URL.RawPath != "" || unknown {
 		u := *req.URL
 		u.Path, u.RawPath = path, ""
 		clone := *req
 		clone.URL = &u
-		req = &clone
+		if req = &clone; unknown {
+			req.Method = http.MethodTrace
+		}
 	}
 	if inner := m.surfaces[s]; inner != nil && clean(path) {
 		inner.ServeHTTP(w, req)

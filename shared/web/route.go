@@ -47,7 +47,14 @@ const (
 	// RepositoryPush is RepositoryWriter; a repository that does not exist yet may
 	// be made by those who write to the namespace. Call.Grant.RepoID is "" then.
 	RepositoryPush
+	// RepositoryReaderOrNew is RepositoryReader; a repository that does not exist
+	// yet is as an empty one to those who may make it. Call.Grant.RepoID is "" then.
+	RepositoryReaderOrNew
 )
+
+// makes reports whether a repository that does not exist is no failure to those
+// who may make it.
+func (r Rule) makes() bool { return r == RepositoryPush || r == RepositoryReaderOrNew }
 
 // need is the role a rule wants, and where.
 func (r Rule) target() (in target, need hub.Role) {
@@ -60,7 +67,7 @@ func (r Rule) target() (in target, need hub.Role) {
 		return namespace, hub.Writer
 	case NamespaceOwner:
 		return namespace, hub.Owner
-	case RepositoryReader, RepositoryKnown:
+	case RepositoryReader, RepositoryKnown, RepositoryReaderOrNew:
 		return repository, hub.Reader
 	case RepositoryWriter, RepositoryPush:
 		return repository, hub.Writer

@@ -71,7 +71,7 @@ func authorize(ctx context.Context, c *Call) (err error) {
 	if c.Route.Rule == RepositoryKnown && !c.Caller.Known() {
 		return hub.Fail(hub.Unauthenticated, "log in to do this")
 	}
-	t := hub.Target{Namespace: c.Var("namespace"), Need: need, Make: c.Route.Rule == RepositoryPush}
+	t := hub.Target{Namespace: c.Var("namespace"), Need: need, Make: c.Route.Rule.makes()}
 	if in == repository {
 		t.Repository = c.Var("repo")
 	}

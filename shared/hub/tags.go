@@ -1,0 +1,159 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"berth/shared/store"
+)
+
+// Tag is a name for a manifest, with all that a list of tags shows.
+type Tag struct {
+	Name         string   `json:"name"`
+	Digest       string   `json:"digest"`
+	MediaType    string   `json:"media_type"`
+	ArtifactType string   `json:"artifact_type,omitempty"`
+	Size         int64    `json:"size"`       // of the manifest, in bytes
+	ImageSize    int64    `json:"image_size"` // of the manifest and all that it refers to
+	ImageID      string   `json:"image_id"`   // hex of the configuration's digest; of an index its own
+	Platforms    []string `json:"platforms,omitempty"`
+	PushedAt     Time     `json:"pushed_at"`
+}
+
+// Places a tag is listed in.
+func pushedKey(repoID string, t Tag) store.Key {
+	return tkey("repo/"+repoID, fmt.Sprintf("pushed/%016x/%s", math.MaxInt64-t.PushedAt.UnixMilli(), t.Name))
+}
+func byDigestKey(repoID, digest, tag string) store.Key {
+	return tkey("repo/"+repoID, "bydigest/"+digest+"/"+tag)
+}
+
+// opsOfTag is how many operations tagOps and untagOps make at most.
+const opsOfTag = 5
+
+// tagOps point a tag at a manifest. was is the tag as it was read. added is 1 if
+// the tag is new.
+func tagOps(repoID string, was store.Item, t Tag) (ops []store.Op, added int64, err error) {
+	value := encode(t)
+	ops = []store.Op{store.PutFrom(was, value), store.Put(byDigestKey(repoID, t.Digest, t.Name), nil)}
+	listed := pushedKey(repoID, t)
+	ops = append(ops, store.Put(listed, value))
+	if !was.Found() {
+		return ops, 1, nil
+	}
+	old, err := decode[Tag](was)
+	if err != nil {
+		return nil, 0, err
+	}
+	if k := pushedKey(repoID, old); k != listed {
+		ops = append(ops, store.Delete(k))
+	}
+	if old.Digest != t.Digest {
+		ops = append(ops, store.Delete(byDigestKey(repoID, old.Digest, t.Name)))
+	}
+	return ops, 0, nil
+}
+
+// untagOps take a tag away, if it is as it was read.
+func untagOps(repoID string, was store.Item) ([]store.Op, error) {
+	t, err := decode[Tag](was)
+	if err != nil {
+		return nil, err
+	}
+	return []store.Op{
+		store.DeleteAt(was.Key, was.Version),
+		store.Delete(pushedKey(repoID, t)),
+		store.Delete(byDigestKey(repoID, t.Digest, t.Name)),
+		store.Delete(pulledKey(repoID, t.Name)),
+	}, nil
+}
+
+// DeleteTag takes a tag away (role Writer); its manifest and other tags of it stay.
+// TagNotFound, or TagImmutable where the repository's tags are.
+func (h *Hub) DeleteTag(ctx context.Context, g Grant, tag string) error {
+	if err := CheckTag(tag); err != nil {
+		return err
+	}
+	return h.again(ctx, func() error {
+		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), tagKey(g.RepoID, tag))
+		if err != nil {
+			return err
+		}
+		repo, err := h.mutable(g, items[0])
+		if err != nil {
+			return err
+		}
+		if !items[1].Found() {
+			return noTag(g, tag)
+		}
+		if repo.ImmutableTags {
+			return immutable(g, tag)
+		}
+		ops, err := untagOps(g.RepoID, items[1])
+		if err != nil {
+			return err
+		}
+		return h.Records.Write(ctx, append(ops,
+			store.CheckExists(items[0].Key), store.Add(statsKey(g.RepoID), map[string]int64{statTags: -1}))...)
+	})
+}
+
+// mutable decodes the repository's record, which may be gone since it was granted.
+func (h *Hub) mutable(g Grant, item store.Item) (Repository, error) {
+	if !item.Found() {
+		return Repository{}, Fail(RepositoryNotFound, "there is no repository %s", g.Path())
+	}
+	return decode[Repository](item)
+}
+
+func noTag(g Grant, tag string) error {
+	return &Error{Code: TagNotFound, Message: "there is no tag " + tag + " in " + g.Path(), Detail: map[string]string{"tag": tag}}
+}
+
+func immutable(g Grant, tag string) error {
+	return &Error{
+		Code: TagImmutable, Detail: map[string]string{"tag": tag},
+		Message: "the tags of " + g.Path() + " are immutable: " + tag + " stays as it is; choose another tag",
+	}
+}
+
+// Tag reads one tag: TagNotFound if the repository has none of the name.
+func (h *Hub) Tag(ctx context.Context, g Grant, tag string) (Tag, error) {
+	if err := CheckTag(tag); err != nil {
+		return Tag{}, err
+	}
+	item, err := h.get(ctx, tagKey(g.RepoID, tag))
+	if err != nil {
+		return Tag{}, err
+	}
+	if !item.Found() {
+		return Tag{}, noTag(g, tag)
+	}
+	return decode[Tag](item)
+}
+
+// TagNames lists up to n tags that sort after last, by their bytes. more says
+// whether there are others behind them.
+func (h *Hub) TagNames(ctx context.Context, g Grant, last string, n int) (names []string, more bool, err error) {
+	names = []string{}
+	r := store.Prefix(store.Tags, tagKey(g.RepoID, "x").Part, "tag/", min(n+1, 1000))
+	if last != "" {
+		if len(last) > maxTag { // no tag is that long: what sorts after it sorts after its start
+			last = last[:maxTag]
+		}
+		r = r.After("tag/" + strings.ToValidUTF8(last, "\uFFFD"))
+	}
+	err = h.each(ctx, r, func(i store.Item) error {
+		if len(names) == n {
+			more = true
+			return errEnough
+		}
+		names = append(names, strings.TrimPrefix(i.Sort, "tag/"))
+		return nil
+	})
+	return names, more, err
+}
+
+const maxTag = 128

@@ -1,0 +1,365 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"hash"
+	"io"
+	"sync"
+	"time"
+
+	"berth/shared/store"
+)
+
+// Upload is a blob on its way in. Its id is also its object's key in Layers. The
+// record and the work to sweep it are written before the first byte is, so that
+// nothing is ever forgotten in Layers.
+type Upload struct {
+	ID          string      `json:"id"`
+	RepoID      string      `json:"repo_id"`
+	NamespaceID string      `json:"namespace_id"`
+	Started     int64       `json:"started"` // milliseconds
+	State       store.State `json:"state"`
+	// Sums are the saved states of the sums over State.Size bytes, by algorithm:
+	// sha256 always, sha512 if it was announced.
+	Sums map[string][]byte `json:"sums"`
+}
+
+func (u Upload) sweepKey() store.Key {
+	return sweepKey(sweepUpload, timeKey(u.Started)+"/"+u.ID)
+}
+
+// timeKey writes milliseconds so that keys sort by time.
+func timeKey(ms int64) string { return time.UnixMilli(ms).UTC().Format("20060102T150405.000") }
+
+// StartUpload begins an upload (role Writer). announced is the algorithm of the
+// digest to come, "" if that is not known: a sha512 that was not announced costs
+// reading the blob again at the end.
+func (h *Hub) StartUpload(ctx context.Context, g Grant, announced string) (Upload, error) {
+	u := Upload{
+		ID: h.newID(), RepoID: g.RepoID, NamespaceID: g.NamespaceID, Started: h.Now().UnixMilli(),
+		Sums: map[string][]byte{SHA256: nil},
+	}
+	if announced == SHA512 {
+		u.Sums[SHA512] = nil
+	}
+	return u, h.Records.Write(ctx, store.Create(uploadKey(u.ID), encode(u)), store.Put(u.sweepKey(), encode(u)))
+}
+
+// Upload finds an upload of the granted repository: UploadNotFound if it has none
+// of that id.
+func (h *Hub) Upload(ctx context.Context, g Grant, id string) (Upload, error) {
+	u, _, err := h.upload(ctx, g, id)
+	return u, err
+}
+
+func (h *Hub) upload(ctx context.Context, g Grant, id string) (Upload, store.Item, error) {
+	if store.CheckKey(id) != nil {
+		return Upload{}, store.Item{}, noUpload(g)
+	}
+	item, err := h.get(ctx, uploadKey(id))
+	if err != nil {
+		return Upload{}, item, err
+	}
+	u, err := found[Upload](item)
+	if err == nil && (u.ID == "" || u.RepoID != g.RepoID) {
+		err = noUpload(g)
+	}
+	return u, item, err
+}
+
+func noUpload(g Grant) error {
+	return Fail(UploadNotFound, "there is no such upload in %s; begin a new one", g.Path())
+}
+
+// openUploads keeps two requests of this process from writing to one upload at
+// once: the bytes that one counts as received would be the other's.
+type openUploads struct{ m sync.Map }
+
+func (o *openUploads) lock(id string) (unlock func(), err error) {
+	if _, busy := o.m.LoadOrStore(id, true); busy {
+		return nil, &Error{
+			Code: TooManyRequests, Wait: time.Second,
+			Message: "another request is still writing to this upload; try again when it has ended",
+		}
+	}
+	return func() { o.m.Delete(id) }, nil
+}
+
+// Chunk is a piece of an upload.
+type Chunk struct {
+	Body io.Reader
+	// At is the offset that the sender believes it to have; -1 = wherever the upload is.
+	At int64
+	// Size is how many bytes the sender announced; -1 = it did not.
+	Size int64
+}
+
+// Append adds a chunk to an upload and returns it as it is then, also with an
+// error where its state is known: what arrived before a sender broke off is kept,
+// and the upload goes on there. BadRange if the chunk is not the next one.
+func (h *Hub) Append(ctx context.Context, g Grant, id string, c Chunk) (Upload, error) {
+	unlock, err := h.uploads.lock(id)
+	if err != nil {
+		return Upload{}, err
+	}
+	defer unlock()
+	u, item, err := h.upload(ctx, g, id)
+	if err != nil {
+		return u, err
+	}
+	return h.append(ctx, u, item, c)
+}
+
+// append is Append for an upload that was read as item and is locked.
+func (h *Hub) append(ctx context.Context, u Upload, item store.Item, c Chunk) (Upload, error) {
+	if c.At >= 0 && c.At != u.State.Size {
+		return u, Fail(BadRange, "the upload has %d bytes: the next chunk must begin there, not at %d", u.State.Size, c.At)
+	}
+	received, err := h.receive(ctx, u, c.Body)
+	if received.State.Size == u.State.Size {
+		return u, err
+	}
+	ctx = context.WithoutCancel(ctx) // a sender that broke off must not lose what arrived
+	if failed := h.Records.Write(ctx, store.Replace(item.Key, item.Version, encode(received))); failed != nil {
+		if isConflict(failed) { // committed or cancelled meanwhile
+			failed = Fail(UploadNotFound, "the upload was ended by another request")
+		}
+		return u, failed
+	}
+	if got := received.State.Size - u.State.Size; err == nil && c.Size >= 0 && got != c.Size {
+		err = Fail(BadSize, "%d bytes were announced, %d arrived", c.Size, got)
+	}
+	return received, err
+}
+
+// receive writes and sums a body, and returns the upload as it is then.
+func (h *Hub) receive(ctx context.Context, u Upload, body io.Reader) (Upload, error) {
+	sums, list, err := u.loadSums()
+	if err != nil {
+		return u, err
+	}
+	in := newHashReader(body, list...)
+	st, err := h.Layers.Append(context.WithoutCancel(ctx), u.ID, u.State, in)
+	in.Close()
+	if errors.Is(err, store.ErrBusy) {
+		return u, &Error{Code: TooManyRequests, Wait: time.Second, Message: "another request is still writing to this upload; try again when it has ended"}
+	}
+	if err != nil && in.Err() == nil { // not the sender's fault: the old state stays good
+		return u, err
+	}
+	u.State, u.Sums = st, make(map[string][]byte, len(sums))
+	for algorithm, sum := range sums {
+		u.Sums[algorithm] = saveHash(sum)
+	}
+	if err != nil {
+		err = Fail(BadSize, "the body ended too early; the upload has %d bytes and can go on from there", st.Size)
+	}
+	return u, err
+}
+
+func (u Upload) loadSums() (map[string]hash.Hash, []hash.Hash, error) {
+	sums, list := make(map[string]hash.Hash, len(u.Sums)), make([]hash.Hash, 0, len(u.Sums))
+	for algorithm, state := range u.Sums {
+		sum, err := loadHash(algorithm, state)
+		if err != nil {
+			return nil, nil, err
+		}
+		sums[algorithm] = sum
+		list = append(list, sum)
+	}
+	return sums, list, nil
+}
+
+// Commit ends an upload with its last chunk, if there is one, and makes it a blob
+// of the repository. The bytes are not copied. DigestInvalid where they are not
+// what the digest says: the upload is over then. A repeated Commit succeeds.
+func (h *Hub) Commit(ctx context.Context, g Grant, id, digest string, last Chunk) (Upload, error) {
+	if err := CheckDigest(digest); err != nil {
+		return Upload{}, err
+	}
+	unlock, err := h.uploads.lock(id)
+	if err != nil {
+		return Upload{}, err
+	}
+	defer unlock()
+	u, item, err := h.upload(ctx, g, id)
+	if is(err, UploadNotFound) {
+		// The answer to the commit may have been lost: the blob is there then.
+		if _, missing := h.Blob(ctx, g, digest); missing == nil {
+			return u, nil
+		}
+	}
+	if err != nil {
+		return u, err
+	}
+	if last.Body != nil {
+		if u, err = h.append(ctx, u, item, last); err != nil {
+			return u, err
+		}
+	}
+	return u, h.commit(ctx, g, u, digest)
+}
+
+// Push is a whole blob in one request: StartUpload and Commit at once.
+func (h *Hub) Push(ctx context.Context, g Grant, digest string, c Chunk) error {
+	if err := CheckDigest(digest); err != nil {
+		return err
+	}
+	u, err := h.StartUpload(ctx, g, algorithmOf(digest))
+	if err != nil {
+		return err
+	}
+	received, err := h.receive(ctx, u, c.Body)
+	if err == nil && c.Size >= 0 && received.State.Size != c.Size {
+		err = Fail(BadSize, "%d bytes were announced, %d arrived", c.Size, received.State.Size)
+	}
+	if err == nil {
+		err = h.commit(ctx, g, received, digest)
+	}
+	if err != nil { // nobody knows this upload's id: it cannot go on
+		return errors.Join(err, h.drop(context.WithoutCancel(ctx), u.ID))
+	}
+	return nil
+}
+
+// commit makes a blob of an upload whose bytes are all there.
+func (h *Hub) commit(ctx context.Context, g Grant, u Upload, digest string) error {
+	ctx = context.WithoutCancel(ctx)
+	finished, err := h.verify(ctx, u, digest)
+	if err != nil {
+		if is(err, BadDigest) {
+			return errors.Join(err, h.drop(ctx, u.ID))
+		}
+		return err
+	}
+	var spare bool // the hub had the blob already
+	err = h.again(ctx, func() error {
+		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), blobKey(digest), linkKey(g.RepoID, digest), uploadKey(u.ID))
+		if err != nil {
+			return err
+		}
+		repo, blob, link, upload := items[0], items[1], items[2], items[3]
+		switch {
+		case !repo.Found():
+			return Fail(RepositoryNotFound, "there is no repository %s", g.Path())
+		case !upload.Found() && link.Found(): // a write that was reported failed had happened
+			spare = false
+			return nil
+		case !upload.Found():
+			return noUpload(g)
+		}
+		if !link.Found() {
+			if err := h.checkQuota(ctx, g, u.State.Size); err != nil {
+				return err
+			}
+		}
+		if spare = blob.Found(); !spare && !finished {
+			if err := h.Layers.Finish(ctx, u.ID, u.State); err != nil {
+				return err
+			}
+			finished = true
+		}
+		ops, err := h.hold(g, digest, blob, link, Blob{Object: u.ID, Size: u.State.Size})
+		if err != nil {
+			return err
+		}
+		ops = append(ops, store.CheckExists(repo.Key), store.DeleteAt(upload.Key, upload.Version), store.Delete(u.sweepKey()))
+		if spare {
+			ops = append(ops, u.unwanted())
+		}
+		return h.Records.Write(ctx, ops...)
+	})
+	if err == nil && spare {
+		h.removeLater(ctx, u.ID, u.State)
+	}
+	return err
+}
+
+// verify holds an upload's bytes against the digest that it should have. finished
+// says that it had to finish the object in order to read it again.
+func (h *Hub) verify(ctx context.Context, u Upload, digest string) (finished bool, err error) {
+	algorithm := algorithmOf(digest)
+	var sum hash.Hash
+	if state, ok := u.Sums[algorithm]; ok {
+		if sum, err = loadHash(algorithm, state); err != nil {
+			return false, err
+		}
+	} else {
+		if err := h.Layers.Finish(ctx, u.ID, u.State); err != nil {
+			return false, err
+		}
+		finished = true
+		r, err := h.Layers.Open(ctx, u.ID, 0, u.State.Size)
+		if err != nil {
+			return true, err
+		}
+		defer r.Close()
+		sum = newHash(algorithm)
+		if _, err := io.Copy(sum, r); err != nil {
+			return true, err
+		}
+	}
+	if got := digestText(algorithm, sum); got != digest {
+		return finished, &Error{
+			Code: BadDigest, Detail: map[string]string{"digest": digest, "received": got},
+			Message: "the bytes received do not have this digest; send them again",
+		}
+	}
+	return finished, nil
+}
+
+// CancelUpload ends an upload and drops its bytes.
+func (h *Hub) CancelUpload(ctx context.Context, g Grant, id string) error {
+	unlock, err := h.uploads.lock(id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	u, err := h.Upload(ctx, g, id)
+	if err != nil {
+		return err
+	}
+	return h.drop(ctx, u.ID)
+}
+
+// drop ends an upload without a blob, unless it was ended already. Whatever of it
+// fails is left to the sweep.
+func (h *Hub) drop(ctx context.Context, id string) error {
+	var u Upload
+	err := h.again(ctx, func() error {
+		item, err := h.get(ctx, uploadKey(id))
+		if err != nil {
+			return err
+		}
+		if u, err = found[Upload](item); err != nil || !item.Found() {
+			return err
+		}
+		return h.Records.Write(ctx, store.DeleteAt(item.Key, item.Version), store.Delete(u.sweepKey()), u.unwanted())
+	})
+	if err != nil || u.ID == "" {
+		return err
+	}
+	return h.remove(ctx, u.ID, u.State)
+}
+
+// unwanted notes that no record leads to the upload's object any more.
+func (u Upload) unwanted() store.Op {
+	return store.Put(sweepKey(sweepObject, u.ID), encode(u.State))
+}
+
+// remove deletes an object that was noted as unwanted, and then the note.
+func (h *Hub) remove(ctx context.Context, object string, st store.State) error {
+	if err := h.Layers.Delete(ctx, object, st); err != nil {
+		return err
+	}
+	return h.Records.Write(ctx, store.Delete(sweepKey(sweepObject, object)))
+}
+
+// removeLater is remove where the request has succeeded already: a failure is
+// left to the sweep.
+func (h *Hub) removeLater(ctx context.Context, object string, st store.State) {
+	if err := h.remove(ctx, object, st); err != nil {
+		h.Log.WarnContext(ctx, "an object is left to the sweep", "object", object, "err", err)
+	}
+}

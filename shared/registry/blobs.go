@@ -1,0 +1,140 @@
+package registry
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"berth/shared/hub"
+	"berth/shared/web"
+)
+
+// mount links the repository to a blob that another one holds. done says that it
+// answered; else the client is to upload the blob, whether there is none or the
+// caller may not pull it.
+func mount(c *web.Call, digest, from string) (done bool, err error) {
+	if hub.CheckDigest(digest) != nil {
+		return false, nil
+	}
+	ok, err := c.Hub.MountFrom(c.Context(), c.Grant, digest, from)
+	if !ok || err != nil {
+		return false, err
+	}
+	return true, blobCreated(c, digest)
+}
+
+func getBlob(c *web.Call) error {
+	ctx, digest := c.Context(), c.Var("digest")
+	l, err := c.Hub.GrantedBlob(c.Grant, digest)
+	if err != nil {
+		return err
+	}
+	h := c.W.Header()
+	h.Set("Docker-Content-Digest", digest)
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Etag", `"`+digest+`"`)
+	h.Set("Cache-Control", "private, max-age=31536000, immutable")
+	h.Set("Content-Type", "application/octet-stream")
+	if c.R.Method == http.MethodHead {
+		if c.Grant.Role >= hub.Writer {
+			if err := c.Hub.TouchBlob(ctx, c.Grant, digest); err != nil {
+				return err
+			}
+		}
+		h.Set("Content-Length", strconv.FormatInt(l.Size, 10))
+		return c.Empty(http.StatusOK)
+	}
+	if url, err := c.Hub.BlobURL(ctx, l); err != nil {
+		return err
+	} else if url != "" {
+		h.Del("Content-Type")
+		h.Set("Cache-Control", "no-store") // the address is for this client, and not for long
+		h.Set("Location", url)
+		h.Set("Content-Length", "0")
+		return c.Empty(http.StatusTemporaryRedirect)
+	}
+	return sendBlob(c, l)
+}
+
+// sendBlob writes the part of a blob that the request asks for.
+func sendBlob(c *web.Call, l hub.Link) error {
+	h, status := c.W.Header(), http.StatusOK
+	from, length := int64(0), l.Size
+	if wanted := c.R.Header.Get("Range"); wanted != "" && ifRange(c.R, h.Get("Etag")) {
+		var kind rangeKind
+		from, length, kind = parseRange(wanted, l.Size)
+		switch kind {
+		case rangeUnsatisfiable:
+			h.Set("Content-Range", "bytes */"+strconv.FormatInt(l.Size, 10))
+			return hub.Fail(hub.BadRange, "the blob has %d bytes; %s is none of them", l.Size, wanted)
+		case rangeValid:
+			status = http.StatusPartialContent
+			h.Set("Content-Range", "bytes "+strconv.FormatInt(from, 10)+"-"+strconv.FormatInt(from+length-1, 10)+"/"+strconv.FormatInt(l.Size, 10))
+		}
+	}
+	r, err := c.Hub.ReadBlob(c.Context(), l, from, length)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	h.Set("Content-Length", strconv.FormatInt(length, 10))
+	c.W.WriteHeader(status)
+	if n, err := io.Copy(c.W, r); err != nil || n != length {
+		panic(http.ErrAbortHandler) // the status is sent: only a broken connection can tell
+	}
+	return nil
+}
+
+func ifRange(r *http.Request, etag string) bool {
+	v := r.Header.Get("If-Range")
+	return v == "" || v == etag
+}
+
+type rangeKind uint8
+
+const (
+	rangeIgnored       rangeKind = iota // not a single range of bytes: the whole is sent
+	rangeValid                          // from and length are what is wanted
+	rangeUnsatisfiable                  // nothing of it is there
+)
+
+// parseRange reads a Range header (RFC 9110, section 14.1.2) for size bytes. Several
+// ranges, other units and what is no range at all are ignored, as they may be;
+// where the answer is rangeIgnored, from and length are the whole. A range that ends
+// before it begins is not satisfiable, as the OCI registry tests want it.
+func parseRange(s string, size int64) (from, length int64, kind rangeKind) {
+	unit, set, ok := strings.Cut(s, "=")
+	first, last, dash := strings.Cut(strings.TrimSpace(set), "-")
+	if !ok || !dash || !strings.EqualFold(strings.TrimSpace(unit), "bytes") {
+		return 0, size, rangeIgnored
+	}
+	first, last = strings.TrimSpace(first), strings.TrimSpace(last)
+	a, okA := offset(first)
+	b, okB := offset(last)
+	switch {
+	case first == "" && okB: // the last b bytes
+		b = min(b, size)
+		if b == 0 {
+			return 0, 0, rangeUnsatisfiable
+		}
+		return size - b, b, rangeValid
+	case okA && last == "":
+		b = size - 1
+	case !okA || !okB:
+		return 0, size, rangeIgnored
+	}
+	b = min(b, size-1)
+	if a > b {
+		return 0, 0, rangeUnsatisfiable
+	}
+	return a, b - a + 1, rangeValid
+}
+
+func deleteBlob(c *web.Call) error {
+	if err := c.Hub.DeleteBlob(c.Context(), c.Grant, c.Var("digest")); err != nil {
+		return err
+	}
+	c.W.Header().Set("Content-Length", "0")
+	return c.Empty(http.StatusAccepted)
+}

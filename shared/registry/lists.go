@@ -1,0 +1,83 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"berth/shared/hub"
+	"berth/shared/web"
+)
+
+// maxNames is how many names one answer lists at most.
+const maxNames = 10_000
+
+// pageSize reads n; unset is as many as an answer has room for.
+func pageSize(c *web.Call) (int, error) {
+	n, err := c.Number("n", 0, 1<<31-1, maxNames)
+	return min(n, maxNames), err
+}
+
+// next sets Link to the page that goes on after last. See the OCI Distribution
+// Specification, "Listing Tags", and RFC 8288.
+func next(c *web.Call, set url.Values) {
+	q := c.URLQuery()
+	for name, value := range set {
+		q[name] = value
+	}
+	c.W.Header().Set("Link", fmt.Sprintf(`<%s>; rel="next"`, c.URL(c.R.URL.Path, q)))
+}
+
+type tagList struct {
+	Name string   `json:"name"`
+	Tags []string `json:"tags"`
+}
+
+func listTags(c *web.Call) error {
+	n, err := pageSize(c)
+	if err != nil {
+		return err
+	}
+	list := tagList{Name: c.Grant.Path(), Tags: []string{}}
+	if n == 0 {
+		return c.JSON(http.StatusOK, list)
+	}
+	var more bool
+	if list.Tags, more, err = c.Hub.TagNames(c.Context(), c.Grant, c.URLQuery().Get("last"), n); err != nil {
+		return err
+	}
+	if more {
+		next(c, url.Values{"last": list.Tags[len(list.Tags)-1:]})
+	}
+	return c.JSON(http.StatusOK, list)
+}
+
+// referrerIndex is the answer of the referrers API: an OCI image index.
+type referrerIndex struct {
+	SchemaVersion int               `json:"schemaVersion"`
+	MediaType     string            `json:"mediaType"`
+	Manifests     []json.RawMessage `json:"manifests"`
+}
+
+func listReferrers(c *web.Call) error {
+	q := c.URLQuery()
+	list, after, err := c.Hub.Referrers(c.Context(), c.Grant, c.Var("digest"), q.Get("artifactType"), q.Get("last"))
+	if err != nil {
+		return err
+	}
+	if q.Get("artifactType") != "" {
+		c.W.Header().Set("OCI-Filters-Applied", "artifactType")
+	}
+	if after != "" {
+		next(c, url.Values{"last": {after}})
+	}
+	b, err := json.Marshal(referrerIndex{2, hub.MediaOCIIndex, list})
+	if err != nil {
+		return err
+	}
+	c.W.Header().Set("Content-Type", hub.MediaOCIIndex)
+	c.W.WriteHeader(http.StatusOK)
+	c.W.Write(b)
+	return nil
+}
