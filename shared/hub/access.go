@@ -44,6 +44,9 @@ func (g Grant) Items() []store.Item { return g.items }
 // Repo decodes the repository's record.
 func (g Grant) Repo() (Repository, error) { return decode[Repository](g.repo) }
 
+// Space decodes the namespace's record.
+func (g Grant) Space() (Namespace, error) { return decode[Namespace](g.namespace) }
+
 // Authorize is the one place that decides who may do what with a namespace or a
 // repository. It answers *Error with NamespaceNotFound or RepositoryNotFound
 // (also where the caller may not know that it exists), Unauthenticated (an
@@ -163,11 +166,11 @@ func (h *Hub) lookUp(ctx context.Context, c Caller, t Target) (g Grant, fresh bo
 		return g, false, h.noNamespace(c, t)
 	}
 	g.NamespaceID = ids.ns
-	keys := []store.Key{namespaceKey(t.Namespace), memberKey(ids.ns, orNobody(c.Account))}
+	keys := []store.Key{namespaceKey(t.Namespace), memberKey(ids.ns, orNobody(c.member()))}
 	if t.Repository != "" {
 		keys = append(keys, entryKey(ids.ns, t.Repository))
 		if ids.repo != "" {
-			keys = append(keys, repositoryKey(ids.repo), repoGrantKey(ids.repo, orNobody(c.Account)))
+			keys = append(keys, repositoryKey(ids.repo), repoGrantKey(ids.repo, orNobody(c.member())))
 			if t.Items != nil {
 				keys = append(keys, t.Items(ids.repo)...)
 			}
@@ -221,17 +224,15 @@ func (h *Hub) lookUp(ctx context.Context, c Caller, t Target) (g Grant, fresh bo
 	return g, true, nil
 }
 
-// roleOf is the caller's role, given their membership: administrators own
-// everything, robots own their namespace, and a token caps either.
+// roleOf is the caller's role, given the membership of the account behind them
+// ([Caller.member]): administrators own everything, robots have nothing outside
+// their namespace, and a token caps either.
 func (h *Hub) roleOf(c Caller, ns Namespace, member Role, repo string) Role {
-	if c.Admin {
+	if c.Admin || c.MakerAdmin {
 		member = Owner
 	}
-	if c.Token != nil && c.Token.Robot {
+	if c.Token != nil && c.Token.Robot && c.Token.NamespaceID != ns.ID {
 		member = NoRole
-		if c.Token.NamespaceID == ns.ID {
-			member = Owner
-		}
 	}
 	return min(member, c.cap(ns.Name, repo))
 }

@@ -1,13 +1,12 @@
 package hub
 
 import (
+	"bytes"
 	"context"
-	"crypto/subtle"
-	"encoding/base64"
+	"net/mail"
+	"unicode/utf8"
 
 	"berth/shared/store"
-
-	"golang.org/x/crypto/argon2"
 )
 
 // Account is somebody who can log in.
@@ -18,39 +17,6 @@ type Account struct {
 	Admin    bool     `json:"admin,omitempty"`
 	Password Password `json:"password"`
 	Created  Time     `json:"created"`
-}
-
-// Password is a stored password: argon2id, 19 MiB, two passes, one lane.
-type Password struct {
-	Salt []byte `json:"salt"`
-	Hash []byte `json:"hash"`
-}
-
-// hashing lets at most two passwords be hashed at once: each takes 19 MiB.
-var hashing = make(chan struct{}, 2)
-
-func argon(password string, salt []byte) []byte {
-	hashing <- struct{}{}
-	defer func() { <-hashing }()
-	return argon2.IDKey([]byte(password), salt, 2, 19<<10, 1, 32)
-}
-
-func (h *Hub) newPassword(password string) Password {
-	salt := make([]byte, 16)
-	h.random(salt)
-	return Password{Salt: salt, Hash: argon(password, salt)}
-}
-
-func (p Password) matches(password string) bool {
-	return subtle.ConstantTimeCompare(p.Hash, argon(password, p.Salt)) == 1
-}
-
-// CheckPassword says whether a new password will do: 8 to 256 bytes.
-func CheckPassword(p string) error {
-	if len(p) < 8 || len(p) > 256 {
-		return FailField("password", "must be 8 to 256 bytes long, this one has %d", len(p))
-	}
-	return nil
 }
 
 // NewAccount describes an account to be made.
@@ -68,25 +34,62 @@ func (h *Hub) CreateAccount(ctx context.Context, n NewAccount) (Account, error) 
 	if err := CheckPassword(n.Password); err != nil {
 		return Account{}, err
 	}
+	if err := checkPerson(n.Email, n.RealName); err != nil {
+		return Account{}, err
+	}
+	taken := Fail(AccountExists, "the name %s is taken; choose another", n.Name)
+	if ns, err := h.get(ctx, namespaceKey(n.Name)); err != nil || ns.Found() {
+		return Account{}, orElse(err, taken) // before a password is hashed for nothing
+	}
+	password, err := h.newPassword(ctx, n.Password)
+	if err != nil {
+		return Account{}, err
+	}
 	a := Account{
 		Name: n.Name, Email: n.Email, RealName: n.RealName, Admin: n.Admin,
-		Password: h.newPassword(n.Password), Created: h.now(),
+		Password: password, Created: h.now(),
 	}
 	_, ops := h.newNamespace(n.Name, n.Name, false)
 	ops = append(ops,
 		store.Create(accountKey(n.Name), encode(a)),
 		store.Put(accountIndexKey(n.Name), encode(struct{}{})))
-	if err := h.Records.Write(ctx, ops...); err != nil {
-		if isConflict(err) {
-			return Account{}, Fail(AccountExists, "the name %s is taken; choose another", n.Name)
-		}
-		return Account{}, err
+	auditDetail(ctx, "%s", n.Name)
+	err = h.change(ctx, ops...)
+	if isConflict(err) {
+		return Account{}, taken
 	}
-	return a, nil
+	return a, err
 }
 
-// account reads an account; ok is false if there is none.
+// checkPerson says whether an e-mail address (may be empty) and a name will do.
+func checkPerson(email, realName string) error {
+	if email != "" {
+		a, err := mail.ParseAddress(email)
+		if err != nil || a.Address != email || len(email) > 254 {
+			return FailField("email", "must be an e-mail address like name@example.com, not %q", email)
+		}
+	}
+	if utf8.RuneCountInString(realName) > 100 {
+		return FailField("realname", "has at most 100 characters")
+	}
+	return nil
+}
+
+// Account reads an account: AccountNotFound if there is none.
+func (h *Hub) Account(ctx context.Context, name string) (Account, error) {
+	a, _, err := h.account(ctx, name)
+	if err == nil && a.Name == "" {
+		err = Fail(AccountNotFound, "there is no account %s", name)
+	}
+	return a, err
+}
+
+// account reads an account; it is the zero Account if there is none, also where
+// there can be none of that name.
 func (h *Hub) account(ctx context.Context, name string) (Account, store.Item, error) {
+	if CheckNamespace(name) != nil {
+		return Account{}, store.Item{}, nil
+	}
 	item, err := h.get(ctx, accountKey(name))
 	if err != nil {
 		return Account{}, item, err
@@ -95,5 +98,65 @@ func (h *Hub) account(ctx context.Context, name string) (Account, store.Item, er
 	return a, item, err
 }
 
-// secretText is a secret's printable form.
-func secretText(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+// AccountChange is what changes of an account; nil stays as it is.
+type AccountChange struct {
+	Email, RealName *string
+	Password        *string
+	// Was is the account as the old password was checked against it. If the password
+	// was changed meanwhile, the old one was a wrong one.
+	Was *Account
+}
+
+// ChangeAccount changes an account. Whoever asks for a new password must have
+// shown the old one: see [Hub.LogIn].
+func (h *Hub) ChangeAccount(ctx context.Context, name string, c AccountChange) (a Account, err error) {
+	if err := checkPerson(deref(c.Email), deref(c.RealName)); err != nil {
+		return a, err
+	}
+	var password Password
+	if c.Password != nil {
+		if err := CheckPassword(*c.Password); err != nil {
+			return a, err
+		}
+		if password, err = h.newPassword(ctx, *c.Password); err != nil {
+			return a, err
+		}
+	}
+	err = h.again(ctx, func() error {
+		var item store.Item
+		if a, item, err = h.account(ctx, name); err != nil {
+			return err
+		}
+		if a.Name == "" {
+			return Fail(AccountNotFound, "there is no account %s", name)
+		}
+		if c.Was != nil && !bytes.Equal(c.Was.Password.Hash, a.Password.Hash) {
+			return wrongPair()
+		}
+		if c.Email != nil {
+			a.Email = *c.Email
+		}
+		if c.RealName != nil {
+			a.RealName = *c.RealName
+		}
+		if c.Password != nil {
+			a.Password = password
+		}
+		return h.change(ctx, store.Replace(item.Key, item.Version, encode(a)))
+	})
+	return a, err
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func orElse(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}

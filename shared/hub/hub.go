@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"berth/shared/store"
@@ -39,6 +40,8 @@ type Hub struct {
 	seen    seenTokens
 	uploads openUploads
 	pulls   pulls
+	pairs   goodPairs
+	hashed  atomic.Int64 // runs of argon2id
 }
 
 // Options are what an operator decides.

@@ -15,12 +15,22 @@ import (
 //	                    member/NS          Membership: the account's role in a namespace
 //	                    grant/NS/REPO      Membership: its role in one repository
 //	                    token/ID           its access tokens (tokenIndex)
+//	                    stats              counts: tokens, orgs
+//	  failed/NAMEHASH   all, from/HASH     recent failed log-ins, see failures.go
+//	  audit             entry/INVTIME/ID   AuditEntry of what belongs to no namespace
+//	                    count/SHARD        counts: entries
 //	  token/ID          .                  AccessToken
 //	  namespace/NAME    .                  Namespace
 //	  ns/NSID           repo/NAME          repoEntry: what lists and access checks need
 //	                    member/ACCOUNT     Membership
 //	                    token/ID           robots' tokens
-//	                    secret/NAME  hook/ID  delivery/…  audit/…  policy…
+//	                    stats              counts: members, tokens (robots), secrets
+//	                    secret/NAME        Secret
+//	                    hooks              all its webhooks, see webhooks.go
+//	                    delivery/HOOK/INVTIME/ID  Delivery
+//	                    audit/INVTIME/ID   AuditEntry
+//	                    audits/SHARD       counts: entries
+//	                    policy…
 //	                    count/SHARD        counts: public, private (repositories)
 //	                    used/SHARD         counts: bytes (quota)
 //	  repo/REPOID       .                  Repository
@@ -63,6 +73,9 @@ func accountMemberKey(name, ns string) store.Key      { return rkey("account/"+n
 func accountGrantKey(name, path string) store.Key     { return rkey("account/"+name, "grant/"+path) }
 func accountTokenKey(name, id string) store.Key       { return rkey("account/"+name, "token/"+id) }
 func starKey(repoID, account string) store.Key        { return rkey("repo/"+repoID, "star/"+account) }
+func accountStatsKey(name string) store.Key           { return rkey("account/"+name, "stats") }
+func namespaceStatsKey(nsID string) store.Key         { return rkey("ns/"+nsID, "stats") }
+func secretKey(nsID, name string) store.Key           { return rkey("ns/"+nsID, "secret/"+name) }
 func tokenKey(id string) store.Key                    { return rkey("token/"+id, self) }
 func namespaceKey(name string) store.Key              { return rkey("namespace/"+name, self) }
 func entryKey(nsID, repo string) store.Key            { return rkey("ns/"+nsID, "repo/"+repo) }

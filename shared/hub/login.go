@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"time"
 )
 
 // Credentials are what a request brings to prove who makes it.
@@ -10,10 +11,12 @@ type Credentials struct {
 	User   string // with Basic
 	Secret string // password or token
 	Remote string // the client's address, for counting failed log-ins
+	Signed Signed // with BySignature
 }
 
 // Authenticate finds out who calls. It answers Unauthenticated for anything that
-// is not right; the anonymous caller is no failure.
+// is not right, and TooManyRequests where a password may not be tried at present;
+// the anonymous caller is no failure.
 func (h *Hub) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
 	switch c.Method {
 	case Anonymous:
@@ -25,41 +28,88 @@ func (h *Hub) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
 		}
 		return Caller{Registry: t, Method: c.Method}, nil
 	case ByToken, ByBasicToken:
-		return h.byToken(ctx, c)
+		t, err := h.useToken(ctx, c.Secret)
+		if err != nil {
+			return Caller{}, err
+		}
+		return h.tokenCaller(ctx, t, c.Method)
+	case BySignature:
+		t, err := h.checkSignature(ctx, c.Signed)
+		if err != nil {
+			return Caller{}, err
+		}
+		return h.tokenCaller(ctx, t, c.Method)
 	case ByPassword:
-		return h.byPassword(ctx, c)
+		a, err := h.LogIn(ctx, c.User, c.Secret, c.Remote)
+		if err != nil {
+			return Caller{}, err
+		}
+		return Caller{Account: a.Name, Admin: a.Admin, Method: c.Method}, nil
 	}
 	return Caller{}, Fail(Unauthenticated, "unknown credentials")
 }
 
-func (h *Hub) byToken(ctx context.Context, c Credentials) (Caller, error) {
-	t, err := h.useToken(ctx, c.Secret)
+// tokenCaller is who calls with an access token that was found good.
+func (h *Hub) tokenCaller(ctx context.Context, t *AccessToken, m Method) (Caller, error) {
+	a, _, err := h.account(ctx, t.Account)
 	if err != nil {
 		return Caller{}, err
 	}
-	caller := Caller{Token: t, Method: c.Method}
-	if !t.Robot {
-		a, _, err := h.account(ctx, t.Account)
-		if err != nil {
-			return Caller{}, err
-		}
-		if a.Name == "" {
-			return Caller{}, Fail(Unauthenticated, "the access token's account is gone")
-		}
-		caller.Account, caller.Admin = a.Name, a.Admin
+	if a.Name == "" {
+		return Caller{}, Fail(Unauthenticated, "the access token's account is gone")
 	}
-	return caller, nil
+	c := Caller{Token: t, Method: m}
+	if t.Robot {
+		c.MakerAdmin = a.Admin
+	} else {
+		c.Account, c.Admin = a.Name, a.Admin
+	}
+	return c, nil
 }
 
-func (h *Hub) byPassword(ctx context.Context, c Credentials) (Caller, error) {
-	a, _, err := h.account(ctx, c.User)
+// LogIn checks a password: the one place where a password is taken. It answers
+// Unauthenticated where the pair is wrong, after the same work whether or not there
+// is such an account, and TooManyRequests, with the time to wait, after too many
+// failures. A pair found right is remembered in memory for [rememberFor].
+func (h *Hub) LogIn(ctx context.Context, name, password, remote string) (Account, error) {
+	if IsAccessToken(password) { // never counted, and no password: newPassword refuses its form
+		return Account{}, wrongPair()
+	}
+	a, failures, err := h.loginRecords(ctx, name, remote)
 	if err != nil {
-		return Caller{}, err
+		return Account{}, err
 	}
-	if a.Name == "" { // takes as long as a known account does
-		Password{Salt: make([]byte, 16)}.matches(c.Secret)
-	} else if a.Password.matches(c.Secret) {
-		return Caller{Account: a.Name, Admin: a.Admin, Method: c.Method}, nil
+	if err := failures.check(h.Now()); err != nil {
+		return Account{}, err
 	}
-	return Caller{}, Fail(Unauthenticated, "the user name or password is wrong")
+	pair := h.pairs.key(h, name, password)
+	if h.pairs.knows(pair, a.Password, h.Now()) {
+		return a, nil
+	}
+	if err := h.takeSlot(ctx); err != nil {
+		return Account{}, err
+	}
+	defer freeSlot()
+	if h.pairs.knows(pair, a.Password, h.Now()) { // found right while this one waited
+		return a, nil
+	}
+	// The attempt counts as failed until it is known not to be, so that no number of
+	// attempts at once can pass the limit.
+	attempt, err := h.countFailure(ctx, name, remote)
+	if err != nil {
+		return Account{}, err
+	}
+	if !h.matches(a.Password, password) {
+		return Account{}, wrongPair()
+	}
+	h.pairs.remember(pair, a.Password, h.Now())
+	if err := h.forgive(ctx, name, remote, attempt); err != nil {
+		h.Log.WarnContext(ctx, "a good log-in stays counted as a failed one", "account", a.Name, "err", err)
+	}
+	return a, nil
 }
+
+func wrongPair() error { return Fail(Unauthenticated, "the user name or password is wrong") }
+
+// rememberFor is how long a pair that was found right is trusted without hashing.
+const rememberFor = 5 * time.Minute

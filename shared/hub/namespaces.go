@@ -25,9 +25,14 @@ type nsEntry struct {
 // newNamespace are the operations that make a namespace with its first owner.
 func (h *Hub) newNamespace(name, owner string, org bool) (Namespace, []store.Op) {
 	n := Namespace{ID: h.newID(), Name: name, Org: org, Creator: owner, Created: h.now()}
-	return n, append(h.memberOps(n, owner, Owner),
+	ops := append(h.memberOps(n, owner, Owner),
 		store.Create(namespaceKey(name), encode(n)),
-		store.Put(namespaceIndexKey(name), encode(nsEntry{n.ID, org})))
+		store.Put(namespaceIndexKey(name), encode(nsEntry{n.ID, org})),
+		store.Add(namespaceStatsKey(n.ID), map[string]int64{statMembers: 1}))
+	if org {
+		ops = append(ops, store.Add(accountStatsKey(owner), map[string]int64{statOrgs: 1}))
+	}
+	return n, ops
 }
 
 // memberOps make an account a member, or change its role.

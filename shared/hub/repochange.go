@@ -109,7 +109,7 @@ func (h *Hub) UpdateRepository(ctx context.Context, g Grant, c RepositoryChange)
 		if c.Readme != nil {
 			v.Readme = *c.Readme
 		}
-		return h.Records.Write(ctx, ops...)
+		return h.change(ctx, ops...)
 	})
 	return v, err
 }

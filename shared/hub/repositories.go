@@ -114,7 +114,7 @@ func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readm
 		if n, err := found[Namespace](ns); err != nil || n.ID != g.NamespaceID {
 			return errors.Join(err, Fail(NamespaceNotFound, "there is no namespace %s", g.Namespace))
 		}
-		err = h.Records.Write(ctx, append(ops, store.CheckFrom(ns))...)
+		err = h.change(ctx, append(ops, store.CheckFrom(ns))...)
 		var c *store.ConflictError
 		if errors.As(err, &c) && c.Key == entryKey(r.NamespaceID, r.Name) {
 			if lost {
@@ -184,7 +184,7 @@ func (h *Hub) DeleteRepository(ctx context.Context, g Grant, empty bool) error {
 		if empty {
 			ops = append(ops, store.CheckFrom(items[1]))
 		}
-		return h.Records.Write(ctx, ops...)
+		return h.change(ctx, ops...)
 	})
 }
 

@@ -50,6 +50,9 @@ type Membership struct {
 type Caller struct {
 	Account string // the account's name; "" for robots and the anonymous
 	Admin   bool   // an administrator of the hub
+	// MakerAdmin is set for a robot whose maker is an administrator: its namespace is
+	// then its maker's to own.
+	MakerAdmin bool
 	// Token is the access token that was used, nil for a password or registry token.
 	Token *AccessToken
 	// Registry is the registry token that was used, if any. It alone then says what
@@ -74,6 +77,26 @@ const (
 // Known reports whether the caller proved to be somebody.
 func (c Caller) Known() bool {
 	return c.Account != "" || c.Token != nil || c.Registry != nil && c.Registry.Subject != ""
+}
+
+// Whole reports whether the caller stands for their account in everything: with
+// the password, or with a personal token that has every permission and is not
+// bound to repositories. Only such callers change the account itself.
+func (c Caller) Whole() bool {
+	if c.Registry != nil || c.Account == "" {
+		return false
+	}
+	t := c.Token
+	return t == nil || !t.Robot && len(t.Repositories) == 0 && t.most() == Owner
+}
+
+// member is the account whose memberships give the caller their role: a robot has
+// its maker's, as they are at present.
+func (c Caller) member() string {
+	if c.Token != nil && c.Token.Robot {
+		return c.Token.Account
+	}
+	return c.Account
 }
 
 // Name is how logs and the audit log name the caller.

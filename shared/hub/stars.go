@@ -32,7 +32,7 @@ func (h *Hub) Star(ctx context.Context, g Grant, on bool) error {
 		if !on {
 			change, n = store.DeleteAt(key, star.Version), -1
 		}
-		return h.Records.Write(ctx, change,
+		return h.change(ctx, change,
 			store.CheckExists(repositoryKey(g.RepoID)),
 			store.Add(statsKey(g.RepoID), map[string]int64{statStars: n}))
 	})

@@ -2,12 +2,11 @@ package hub
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/subtle"
-	"hash/crc32"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"berth/shared/store"
 )
@@ -17,7 +16,7 @@ import (
 type AccessToken struct {
 	ID           string   `json:"id"`
 	Name         string   `json:"name"`
-	Account      string   `json:"account"` // its maker; a robot outlives the maker's membership only as far as its maker may
+	Account      string   `json:"account"` // its maker; a robot may at most what its maker may at present
 	Robot        bool     `json:"robot,omitempty"`
 	Namespace    string   `json:"namespace,omitempty"`
 	NamespaceID  string   `json:"namespace_id,omitempty"`
@@ -25,10 +24,25 @@ type AccessToken struct {
 	Repositories []string `json:"repositories,omitempty"` // names "ns/repo"; empty = all
 	Hash         []byte   `json:"hash"`
 	Created      Time     `json:"created"`
-	Expires      Time     `json:"expires"`
+	Expires      Time     `json:"expires"` // zero = never
+	// Temporary tokens are in no list; the store may drop them when they expired.
+	Temporary bool `json:"temporary,omitempty"`
 }
 
-// cap is the most that the token allows.
+// permissions by the role that each stands for.
+var permissions = map[string]Role{"pull": Reader, "push": Writer, "admin": Owner}
+
+// most is the role that the token's strongest permission stands for.
+func (t *AccessToken) most() Role {
+	r := NoRole
+	for _, p := range t.Permissions {
+		r = max(r, permissions[p])
+	}
+	return r
+}
+
+// cap is the most that the token allows in a repository, or with repo "" in the
+// namespace itself, which a token that is bound to repositories does not reach.
 func (t *AccessToken) cap(ns, repo string) Role {
 	if t.Robot && t.Namespace != ns {
 		return NoRole
@@ -36,50 +50,11 @@ func (t *AccessToken) cap(ns, repo string) Role {
 	if len(t.Repositories) > 0 && !slices.Contains(t.Repositories, path(ns, repo)) {
 		return NoRole
 	}
-	r := NoRole
-	for _, p := range t.Permissions {
-		switch p {
-		case "pull":
-			r = max(r, Reader)
-		case "push":
-			r = max(r, Writer)
-		case "admin":
-			r = max(r, Owner)
-		}
-	}
-	return r
+	return t.most()
 }
 
-const (
-	tokenPrefix = "brt_"
-	tokenIDLen  = 20
-	tokenSumLen = 7 // CRC-32 in base 36, so that scanners can tell a real one
-)
-
-// tokenText is the one place that writes a token: brt_ ID SECRET SUM.
-func tokenText(id string, secret []byte) string {
-	body := id + ids.EncodeToString(secret)
-	return tokenPrefix + body + tokenSum(body)
-}
-
-func tokenSum(body string) string {
-	s := strconv.FormatUint(uint64(crc32.ChecksumIEEE([]byte(body))), 36)
-	return strings.Repeat("0", tokenSumLen-len(s)) + s
-}
-
-// splitToken takes a token apart; ok is false where the form or checksum is wrong.
-func splitToken(s string) (id, secret string, ok bool) {
-	body, ok := strings.CutPrefix(s, tokenPrefix)
-	if !ok || len(body) < tokenIDLen+tokenSumLen+1 {
-		return "", "", false
-	}
-	body, sum := body[:len(body)-tokenSumLen], body[len(body)-tokenSumLen:]
-	return body[:tokenIDLen], body[tokenIDLen:], tokenSum(body) == sum
-}
-
-func hashSecret(secret string) []byte {
-	sum := sha256.Sum256([]byte(secret))
-	return sum[:]
+func (t *AccessToken) expired(now time.Time) bool {
+	return !t.Expires.IsZero() && !now.Before(t.Expires.Time)
 }
 
 // useToken finds the access token of that text: Unauthenticated if there is none,
@@ -89,48 +64,276 @@ func (h *Hub) useToken(ctx context.Context, text string) (*AccessToken, error) {
 	if !ok {
 		return nil, Fail(Unauthenticated, "this is no access token of this hub")
 	}
-	item, err := h.get(ctx, tokenKey(id))
-	if err != nil {
-		return nil, err
-	}
-	t, err := found[AccessToken](item)
+	t, err := h.token(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if subtle.ConstantTimeCompare(t.Hash, hashSecret(secret)) != 1 {
 		return nil, Fail(Unauthenticated, "the access token is unknown or was revoked")
 	}
-	if !t.Expires.IsZero() && !h.Now().Before(t.Expires.Time) {
-		return nil, Fail(Unauthenticated, "the access token has expired; make a new one")
-	}
-	return &t, nil
+	return t, h.checkUse(t)
 }
 
-// newToken makes a token's record and text from a description without id and hash.
-func (h *Hub) newToken(t AccessToken) (AccessToken, string) {
+func (h *Hub) checkUse(t *AccessToken) error {
+	if t.expired(h.Now()) {
+		return Fail(Unauthenticated, "the access token has expired; make a new one")
+	}
+	return nil
+}
+
+// token reads a token's record; it is zero if there is none.
+func (h *Hub) token(ctx context.Context, id string) (*AccessToken, error) {
+	item, err := h.get(ctx, tokenKey(id))
+	if err != nil {
+		return nil, err
+	}
+	t, err := found[AccessToken](item)
+	return &t, err
+}
+
+// NewToken describes a token to be made.
+type NewToken struct {
+	Name         string
+	Namespace    string // makes it a robot of this namespace
+	Permissions  []string
+	Repositories []string  // "ns/repo", or for a robot also bare names in its namespace; empty = all
+	Expires      time.Time // zero = never
+	Temporary    bool      // in no list: for a log-in that ends by itself
+}
+
+// Limits of a token's description.
+const (
+	maxTokenName  = 100 // characters
+	maxTokenRepos = 50
+)
+
+// CreateToken makes an access token for the caller and returns its text, which is
+// never shown again. A caller who uses a token makes none that is stronger, in
+// permissions, repositories, time or namespace; a robot gets no permission beyond
+// its maker's role at that time.
+func (h *Hub) CreateToken(ctx context.Context, c Caller, n NewToken) (t AccessToken, text string, err error) {
+	t = AccessToken{
+		Name: n.Name, Account: c.member(), Robot: n.Namespace != "", Namespace: n.Namespace,
+		Permissions: n.Permissions, Repositories: n.Repositories, Expires: At(n.Expires), Temporary: n.Temporary,
+	}
+	if n.Expires.IsZero() {
+		t.Expires = Time{}
+	}
+	if t.Account == "" {
+		return t, "", Fail(Unauthenticated, "log in with a password or an access token to make tokens")
+	}
+	if err := h.checkToken(&t); err != nil {
+		return t, "", err
+	}
+	if c.Token != nil {
+		if err := noStronger(c.Token, &t); err != nil {
+			return t, "", err
+		}
+	}
+	var ns store.Item
+	if t.Robot {
+		maker := Caller{Account: c.Account, Admin: c.Admin || c.MakerAdmin}
+		if c.Token != nil && c.Token.Robot {
+			maker.Account = c.Token.Account
+		}
+		g, err := h.Authorize(ctx, maker, Target{Namespace: t.Namespace, Need: t.most()})
+		if err != nil {
+			return t, "", err
+		}
+		if c.Token != nil && c.Token.Robot && c.Token.NamespaceID != g.NamespaceID {
+			return t, "", Fail(Denied, "a robot makes tokens for its own namespace alone")
+		}
+		t.NamespaceID, ns = g.NamespaceID, g.namespace
+	}
 	secret := make([]byte, 20)
 	h.random(secret)
 	t.ID, t.Created = h.newID(), h.now()
-	text := tokenText(t.ID, secret)
+	text = tokenText(t.ID, secret)
 	_, body, _ := splitToken(text)
 	t.Hash = hashSecret(body)
-	return t, text
-}
-
-// tokenOps store a new token with its index.
-func tokenOps(t AccessToken) []store.Op {
-	index := accountTokenKey(t.Account, t.ID)
+	ops := tokenOps(t)
 	if t.Robot {
-		index = robotTokenKey(t.NamespaceID, t.ID)
+		ops = append(ops, store.CheckFrom(ns))
 	}
-	return []store.Op{
-		store.Create(tokenKey(t.ID), encode(t)).Until(t.Expires.Time),
-		store.Put(index, encode(t)).Until(t.Expires.Time),
+	auditIn(ctx, t.NamespaceID)
+	auditDetail(ctx, "%s %s", t.ID, t.Name)
+	err = h.change(ctx, ops...)
+	if isConflict(err) { // the namespace was changed or deleted at this moment
+		return h.CreateToken(ctx, c, n)
 	}
+	return t, text, err
 }
 
-// IsAccessToken tells an access token from a password, by its form.
-func IsAccessToken(s string) bool {
-	_, _, ok := splitToken(s)
-	return ok
+// checkToken checks and tidies what was asked for.
+func (h *Hub) checkToken(t *AccessToken) error {
+	if n := utf8.RuneCountInString(t.Name); n < 1 || n > maxTokenName {
+		return FailField("name", "must have 1 to %d characters", maxTokenName)
+	}
+	if t.Robot {
+		if err := CheckNamespace(t.Namespace); err != nil {
+			return err
+		}
+	}
+	if len(t.Permissions) == 0 {
+		return FailField("permissions", "must list at least one of pull, push and admin")
+	}
+	for _, p := range t.Permissions {
+		if permissions[p] == NoRole {
+			return FailField("permissions", "knows pull, push and admin, not %q", p)
+		}
+	}
+	slices.SortFunc(t.Permissions, func(a, b string) int { return int(permissions[a] - permissions[b]) })
+	t.Permissions = slices.Compact(t.Permissions)
+	if len(t.Repositories) > maxTokenRepos {
+		return FailField("repositories", "lists at most %d repositories", maxTokenRepos)
+	}
+	t.Repositories = slices.Clone(t.Repositories)
+	for i, name := range t.Repositories {
+		if t.Robot && !strings.Contains(name, "/") {
+			name = path(t.Namespace, name)
+		}
+		ns, repo, ok := splitPath(name)
+		if !ok || CheckNamespace(ns) != nil || CheckRepository(repo) != nil {
+			return FailField("repositories", "%q is no name of a repository; write namespace/repository", name)
+		}
+		if t.Robot && ns != t.Namespace {
+			return FailField("repositories", "%q is outside the robot's namespace %s", name, t.Namespace)
+		}
+		t.Repositories[i] = name
+	}
+	slices.Sort(t.Repositories)
+	t.Repositories = slices.Compact(t.Repositories)
+	if t.expired(h.Now()) {
+		return FailField("expires_at", "must be in the future")
+	}
+	return nil
+}
+
+// noStronger answers Denied where child could do what parent, with which it is to
+// be made or revoked, cannot.
+func noStronger(parent, child *AccessToken) error {
+	switch {
+	case child.most() > parent.most():
+		return Fail(Denied, "permissions: the token that you use has %s; it cannot do more", strings.Join(parent.Permissions, ", "))
+	case parent.Robot && (!child.Robot || child.Namespace != parent.Namespace):
+		return Fail(Denied, "namespace: the token that you use is a robot's of %s and stays in it", parent.Namespace)
+	case !parent.Expires.IsZero() && (child.Expires.IsZero() || child.Expires.After(parent.Expires.Time)):
+		return Fail(Denied, "expires_at: the token that you use ends at %s; no other may outlive it", parent.Expires)
+	case len(parent.Repositories) == 0:
+		return nil
+	case len(child.Repositories) == 0:
+		return Fail(Denied, "repositories: the token that you use is bound to some; list which of them the new one is for")
+	}
+	for _, name := range child.Repositories {
+		if !slices.Contains(parent.Repositories, name) {
+			return Fail(Denied, "repositories: the token that you use does not reach %s", name)
+		}
+	}
+	return nil
+}
+
+// Counts of an account's and a namespace's stats item.
+const (
+	statTokens  = "tokens"  // an account's, robots that it made too; a namespace's robots
+	statOrgs    = "orgs"    // an account's memberships in organisations
+	statSecrets = "secrets" // a namespace's
+	statMembers = "members" // a namespace's
+)
+
+// tokenOps store a new token with its index entries and counts.
+func tokenOps(t AccessToken) []store.Op {
+	if t.Temporary {
+		return []store.Op{store.Create(tokenKey(t.ID), encode(t)).Until(t.Expires.Time)}
+	}
+	ops := []store.Op{
+		store.Create(tokenKey(t.ID), encode(t)),
+		store.Put(accountTokenKey(t.Account, t.ID), encode(t)),
+		store.Add(accountStatsKey(t.Account), map[string]int64{statTokens: 1}),
+	}
+	if t.Robot {
+		ops = append(ops,
+			store.Put(robotTokenKey(t.NamespaceID, t.ID), encode(t)),
+			store.Add(namespaceStatsKey(t.NamespaceID), map[string]int64{statTokens: 1}))
+	}
+	return ops
+}
+
+// untokenOps take away what tokenOps stored; item is the token's record as read.
+func untokenOps(t AccessToken, item store.Item) []store.Op {
+	ops := []store.Op{store.DeleteAt(item.Key, item.Version)}
+	if t.Temporary {
+		return ops
+	}
+	ops = append(ops, store.Delete(accountTokenKey(t.Account, t.ID)),
+		store.Add(accountStatsKey(t.Account), map[string]int64{statTokens: -1}))
+	if t.Robot {
+		ops = append(ops, store.Delete(robotTokenKey(t.NamespaceID, t.ID)),
+			store.Add(namespaceStatsKey(t.NamespaceID), map[string]int64{statTokens: -1}))
+	}
+	return ops
+}
+
+// DeleteToken revokes a token: its maker may, and for a robot's also an owner of
+// the namespace; for others it does not exist. A caller who uses a token revokes
+// that very one, or another that is no stronger.
+func (h *Hub) DeleteToken(ctx context.Context, c Caller, id string) error {
+	none := Fail(NotFound, "you have no token %s", id)
+	if !isID(id) || len(id) != tokenIDLen {
+		return none
+	}
+	return h.again(ctx, func() error {
+		item, err := h.get(ctx, tokenKey(id))
+		if err != nil {
+			return err
+		}
+		t, err := found[AccessToken](item)
+		if err != nil {
+			return err
+		}
+		if t.ID == "" {
+			return none
+		}
+		if own := c.Token != nil && c.Token.ID == id; !own {
+			if err := h.mayRevoke(ctx, c, &t); err != nil {
+				return orElse(err, none)
+			}
+		}
+		auditIn(ctx, t.NamespaceID)
+		auditDetail(ctx, "%s", t.Name)
+		return h.change(ctx, untokenOps(t, item)...)
+	})
+}
+
+func (h *Hub) mayRevoke(ctx context.Context, c Caller, t *AccessToken) error {
+	if c.member() != t.Account && !c.Admin {
+		if !t.Robot {
+			return Fail(NotFound, "you have no token %s", t.ID)
+		}
+		g, err := h.Authorize(ctx, c, Target{Namespace: t.Namespace, Need: Owner})
+		if err != nil || g.NamespaceID != t.NamespaceID {
+			return Fail(NotFound, "you have no token %s", t.ID)
+		}
+	}
+	if c.Token != nil {
+		return noStronger(c.Token, t)
+	}
+	return nil
+}
+
+// AccountTokens lists the tokens that an account made, robots too, by id.
+func (h *Hub) AccountTokens(ctx context.Context, account string, w Window) (Listing[AccessToken], error) {
+	count, err := h.stat(ctx, accountStatsKey(account), statTokens)
+	if err != nil {
+		return Listing[AccessToken]{}, err
+	}
+	return listing[AccessToken](ctx, h, w, store.Prefix(store.Repositories, "account/"+account, "token/", 1), count)
+}
+
+// RobotTokens lists the robots' tokens of the granted namespace (role Owner), by id.
+func (h *Hub) RobotTokens(ctx context.Context, g Grant, w Window) (Listing[AccessToken], error) {
+	count, err := h.stat(ctx, namespaceStatsKey(g.NamespaceID), statTokens)
+	if err != nil {
+		return Listing[AccessToken]{}, err
+	}
+	return listing[AccessToken](ctx, h, w, store.Prefix(store.Repositories, "ns/"+g.NamespaceID, "token/", 1), count)
 }

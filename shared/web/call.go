@@ -26,6 +26,9 @@ func (c *Call) Context() context.Context { return c.R.Context() }
 // Var is a part of the path, by its name in the pattern.
 func (c *Call) Var(name string) string { return c.R.PathValue(name) }
 
+// Remote is the client's address.
+func (c *Call) Remote() string { return remoteHost(c.R) }
+
 // JSON answers with a status and a body.
 func (c *Call) JSON(status int, v any) error {
 	b, err := json.Marshal(v)

@@ -11,7 +11,7 @@ import (
 // credentialsOf reads who the request claims to be from. A request that brings
 // several has the first of X-Auth-Token and Authorization judged. Registry tokens
 // count on the registry alone.
-func credentialsOf(r *http.Request, s Surface) (hub.Credentials, error) {
+func credentialsOf(r *http.Request, s Surface, host string) (hub.Credentials, error) {
 	c := hub.Credentials{Remote: remoteHost(r)}
 	if t := r.Header.Get("X-Auth-Token"); t != "" && s != Registry {
 		c.Method, c.Secret = hub.ByToken, t
@@ -46,7 +46,7 @@ func credentialsOf(r *http.Request, s Surface) (hub.Credentials, error) {
 		}
 	case "sdk-hmac-sha256":
 		if s == Manage {
-			return signed(c, r)
+			return signed(c, r, host)
 		}
 	}
 	return c, hub.Fail(hub.Unauthenticated, "the hub does not know this kind of Authorization header here")

@@ -31,7 +31,10 @@ const (
 	Open
 	// SignedIn routes take whoever proves who they are.
 	SignedIn
-	// Administrators routes take administrators of the hub.
+	// AsAccount routes change the account itself: they take its password, or a
+	// personal token with all permissions (see [hub.Caller.Whole]).
+	AsAccount
+	// Administrators routes take administrators of the hub, with the same proof.
 	Administrators
 	// InNamespace rules judge the caller's role in {namespace}. Visible takes
 	// anybody, if the namespace exists.
@@ -143,6 +146,11 @@ type Route struct {
 	Needs   Needs
 	Doc     Doc
 	Handle  func(*Call) error
+
+	// Unaudited routes change nothing that the audit log should tell, such as the
+	// parts of an upload that only a manifest makes visible. Of the others, all but GET
+	// and HEAD are in the log once they succeed.
+	Unaudited bool
 
 	// Items are records that the handler wants of the repository, read together with
 	// the rights: Call.Grant.Items.

@@ -36,7 +36,7 @@ func Handler(h *hub.Hub, r *Route) http.Handler {
 
 func serve(c *Call) error {
 	ctx := c.Context()
-	credentials, err := credentialsOf(c.R, c.Route.Surface)
+	credentials, err := credentialsOf(c.R, c.Route.Surface, c.Hub.Options.PublicURL.Host)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func serve(c *Call) error {
 	if err := authorize(ctx, c); err != nil {
 		return err
 	}
-	return c.Route.Handle(c)
+	return audited(c)
 }
 
 // authorize holds a call against its route's rule.
@@ -55,12 +55,14 @@ func authorize(ctx context.Context, c *Call) (err error) {
 	switch c.Route.Rule {
 	case Open:
 		return nil
-	case SignedIn, Administrators:
-		if !c.Caller.Known() {
+	case SignedIn, AsAccount, Administrators:
+		switch {
+		case !c.Caller.Known():
 			return hub.Fail(hub.Unauthenticated, "log in to do this")
-		}
-		if c.Route.Rule == Administrators && !c.Caller.Admin {
+		case c.Route.Rule == Administrators && !c.Caller.Admin:
 			return hub.Fail(hub.Denied, "only administrators of the hub may do this")
+		case c.Route.Rule != SignedIn && !c.Caller.Whole():
+			return hub.Fail(hub.Denied, "this needs the account's password or a personal token with all permissions")
 		}
 		return nil
 	}
