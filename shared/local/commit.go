@@ -2,11 +2,10 @@ package local
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 
@@ -25,15 +24,14 @@ type queue struct {
 	mu     sync.Mutex
 	ready  sync.Cond
 	wait   []*change
-	closed bool
+	closed atomic.Bool // changed under mu
 }
 
 // change is one Write on its way.
 type change struct {
-	ops  []store.Op                  // of a Write, or nil
-	do   func(tx *transaction) error // of the sweep
-	err  error                       // set before done
-	done chan struct{}               // has one place
+	ops  []store.Op
+	err  error         // set before done
+	done chan struct{} // has one place
 }
 
 var changes = sync.Pool{New: func() any { return &change{done: make(chan struct{}, 1)} }}
@@ -41,7 +39,7 @@ var changes = sync.Pool{New: func() any { return &change{done: make(chan struct{
 // run has the change committed and returns its outcome.
 func (q *queue) run(c *change) error {
 	q.mu.Lock()
-	if q.closed {
+	if q.closed.Load() {
 		q.mu.Unlock()
 		return unavailable(errClosed)
 	}
@@ -57,7 +55,7 @@ func (q *queue) run(c *change) error {
 func (q *queue) next(into []*change) []*change {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.wait) == 0 && !q.closed {
+	for len(q.wait) == 0 && !q.closed.Load() {
 		q.ready.Wait()
 	}
 	size, n := 0, 0
@@ -78,13 +76,15 @@ func (q *queue) next(into []*change) []*change {
 func (q *queue) end() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
+	if q.closed.Load() {
 		return false
 	}
-	q.closed = true
+	q.closed.Store(true)
 	q.ready.Broadcast()
 	return true
 }
+
+func (q *queue) ended() bool { return q.closed.Load() }
 
 // Write implements store.Records.
 func (r *Records) Write(ctx context.Context, ops ...store.Op) error {
@@ -107,189 +107,147 @@ func (r *Records) Write(ctx context.Context, ops ...store.Op) error {
 	return err
 }
 
-// commitAll commits changes, group after group, until the queue is ended.
-func (r *Records) commitAll() {
-	var broken error
+// committer commits changes, group after group. Only its goroutine uses it.
+type committer struct {
+	*Records
+	broken error // after this nothing is written any more
+	commit entry // the one being made
+	// changed is where in commit.changes a key is. What an operation sees of its
+	// key is its last value there, or in the overlays, or in the database.
+	changed map[string]int
+	buckets [3]*bbolt.Bucket // of the transaction under way, by table's number
+	tx      *bbolt.Tx
+	befores []before // of the operations of one Write
+	key     []byte
+}
+
+// before is the item of an operation, as it was.
+type before struct {
+	key  string
+	item store.Item
+}
+
+// commitAll commits until the queue is ended.
+func (c *committer) commitAll() {
 	var group []*change
 	for {
-		group = r.queue.next(group[:0])
+		group = c.queue.next(group[:0])
 		if len(group) == 0 {
 			return
 		}
-		if broken == nil {
-			broken = r.commit(group)
-		} else {
-			for _, c := range group {
-				c.err = unavailable(broken)
-			}
-		}
-		for i, c := range group {
+		c.commitGroup(group)
+		for i, change := range group {
 			group[i] = nil
-			c.done <- struct{}{}
+			change.done <- struct{}{}
 		}
+		c.turn()
 	}
 }
 
-// commit tries each change of the group and commits those whose conditions hold.
-// It sets every change's err. The error it returns is one after which nothing may
-// be written any more.
-func (r *Records) commit(group []*change) error {
-	tx, err := r.begin()
-	if err != nil {
-		for _, c := range group {
-			c.err = unavailable(err)
-		}
-		return nil
-	}
-	for _, c := range group {
-		if c.do != nil {
-			c.err = c.do(tx)
-		} else {
-			c.err = tx.apply(c.ops)
-		}
-	}
-	if tx.failed != nil || !tx.changed {
-		err = tx.Rollback()
-		if tx.failed != nil {
-			err = tx.failed
-		}
-	} else {
-		err = r.disk.Commit(r.name, tx.Commit)
+// commitGroup tries each change and makes one commit of those whose conditions
+// hold. It sets every change's err.
+func (c *committer) commitGroup(group []*change) {
+	err := c.broken
+	if err == nil {
+		err = c.room()
 	}
 	if err == nil {
-		return nil
+		err = c.collect(group)
 	}
-	for _, c := range group {
-		if c.err == nil {
-			c.err = unavailable(err)
+	if err == nil && len(c.commit.changes) > 0 {
+		err = c.active.write(&c.commit)
+		var flush *flushError
+		if errors.As(err, &flush) {
+			c.broken = fmt.Errorf("nothing is written before a restart, because of this: %w", err)
 		}
 	}
-	// Where a write found no room, the database is as before, and there may be room
-	// again. After a flush that failed nobody knows what is on the disk: what the
-	// kernel holds in memory cannot be trusted to get there.
-	var path *fs.PathError
-	if tx.failed != nil || errors.As(err, &path) && path.Op == "write" {
-		return nil
-	}
-	return fmt.Errorf("a commit failed, and nothing is written before a restart: %w", err)
-}
-
-// transaction is a write transaction with its buckets.
-type transaction struct {
-	*bbolt.Tx
-	tables  map[store.Table]*bbolt.Bucket
-	expires *bbolt.Bucket
-	about   *bbolt.Bucket
-	changed bool
-	failed  error // of the database itself: nothing of the transaction may stay
-	scratch []after
-}
-
-// after is what an operation will put.
-type after struct {
-	key  []byte
-	was  store.Item // Value is the database's
-	data []byte     // nil: nothing is put
-	now  store.Item
-}
-
-func (r *Records) begin() (*transaction, error) {
-	tx, err := r.db.Begin(true)
 	if err != nil {
-		return nil, err
+		for _, change := range group {
+			if change.err == nil {
+				change.err = unavailable(err)
+			}
+		}
+		return
 	}
-	t := &transaction{Tx: tx, tables: make(map[store.Table]*bbolt.Bucket, len(store.Tables))}
-	for _, table := range store.Tables {
-		t.tables[table] = tx.Bucket([]byte(table))
+	if len(c.commit.changes) > 0 {
+		c.view.Load().active.put(c.commit.changes)
+		c.number, c.version = c.commit.number, c.commit.version
 	}
-	t.expires, t.about = tx.Bucket(bucketExpires), tx.Bucket(bucketAbout)
-	return t, nil
 }
 
-// apply does all operations, or none and says why.
-func (t *transaction) apply(ops []store.Op) error {
-	if t.failed != nil {
-		return nil
+// collect fills c.commit. Its error is of the database, not of a change.
+func (c *committer) collect(group []*change) (err error) {
+	clear(c.commit.changes)
+	clear(c.changed)
+	c.commit = entry{number: c.number + 1, version: c.version, changes: c.commit.changes[:0]}
+	if c.tx, err = c.db.Begin(false); err != nil {
+		return err
 	}
-	t.scratch = t.scratch[:0]
-	for i := range ops {
-		op := &ops[i]
-		a := after{key: appendKey(nil, op.Key.Part, op.Key.Sort)}
-		a.was.Key = op.Key
-		if found := t.tables[op.Key.Table].Get(a.key); found != nil {
-			if err := decode(&a.was, found); err != nil {
-				return unavailable(err)
-			}
-		}
-		if !op.Holds(a.was.Version) {
-			return &store.ConflictError{Index: i, Key: op.Key}
-		}
-		t.scratch = append(t.scratch, a)
+	defer c.tx.Rollback()
+	clear(c.buckets[:])
+	for _, change := range group {
+		change.err = c.apply(change.ops)
 	}
-	version := int64(t.about.Sequence()) + 1
-	var size store.WriteSize
-	for i := range ops {
-		if op := &ops[i]; op.Kind == store.OpPut || op.Kind == store.OpAdd {
-			a := &t.scratch[i]
-			a.now = op.Apply(a.was, version)
-			if err := size.Add(a.now); err != nil {
-				return err
-			}
-			a.data = encode(&a.now)
-		}
-	}
-	t.failed = t.put(ops, version)
 	return nil
 }
 
-// put changes the database. An error here is one of the database, not of the write.
-func (t *transaction) put(ops []store.Op, version int64) error {
+// apply adds the operations' changes to the commit, or none and says why.
+func (c *committer) apply(ops []store.Op) error {
+	clear(c.befores)
+	c.befores = c.befores[:0]
 	for i := range ops {
-		op, a := &ops[i], &t.scratch[i]
-		if op.Kind == store.OpCheck || op.Kind == store.OpDelete && !a.was.Found() {
-			continue
+		op := &ops[i]
+		c.key = appendKey(c.key[:0], op.Key.Table, op.Key.Part, op.Key.Sort)
+		was := before{item: store.Item{Key: op.Key}}
+		if found := c.find(op.Key.Table, c.key); found != nil {
+			if err := decode(&was.item, found); err != nil {
+				return unavailable(err)
+			}
 		}
-		t.changed = true
-		table := t.tables[op.Key.Table]
-		if err := t.expire(op.Key.Table, a); err != nil {
-			return err
+		if !op.Holds(was.item.Version) {
+			return &store.ConflictError{Index: i, Key: op.Key}
 		}
-		if op.Kind == store.OpDelete {
-			if err := table.Delete(a.key); err != nil {
+		if op.Kind != store.OpCheck {
+			was.key = string(c.key)
+		}
+		c.befores = append(c.befores, was)
+	}
+	version, mark := c.commit.version+1, len(c.commit.changes)
+	var size store.WriteSize
+	for i := range ops {
+		op, was := &ops[i], &c.befores[i]
+		switch op.Kind {
+		case store.OpPut, store.OpAdd:
+			now := op.Apply(was.item, version)
+			if err := size.Add(now); err != nil {
+				clear(c.commit.changes[mark:])
+				c.commit.changes = c.commit.changes[:mark]
 				return err
 			}
-			continue
-		}
-		if err := table.Put(a.key, a.data); err != nil {
-			return err
+			c.commit.changes = append(c.commit.changes, keyValue{was.key, encode(&now)})
+		case store.OpDelete:
+			if was.item.Found() {
+				c.commit.changes = append(c.commit.changes, keyValue{key: was.key})
+			}
 		}
 	}
-	return t.about.SetSequence(uint64(version))
+	for i := mark; i < len(c.commit.changes); i++ {
+		c.changed[c.commit.changes[i].key] = i
+		c.commit.version = version
+	}
+	return nil
 }
 
-// expire keeps the index of what expires in step.
-func (t *transaction) expire(table store.Table, a *after) error {
-	if a.was.Expires.Equal(a.now.Expires) {
-		return nil
+// find is the item's encoded value as the next operation sees it, or nil.
+func (c *committer) find(table store.Table, key []byte) []byte {
+	if i, ok := c.changed[string(key)]; ok {
+		return c.commit.changes[i].value
 	}
-	if !a.was.Expires.IsZero() {
-		if err := t.expires.Delete(expiryKey(a.was.Expires.Unix(), table, a.key)); err != nil {
-			return err
-		}
+	if value, ok := c.view.Load().find(key); ok {
+		return value
 	}
-	if a.now.Expires.IsZero() {
-		return nil
+	if c.buckets[key[0]] == nil {
+		c.buckets[key[0]] = c.tx.Bucket([]byte(table))
 	}
-	return t.expires.Put(expiryKey(a.now.Expires.Unix(), table, a.key), nil)
-}
-
-// expiryKey orders by time, then by table and key. Times before 1970 count as 1970.
-func expiryKey(unix int64, table store.Table, key []byte) []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 9+len(key)), uint64(max(unix, 0)))
-	for i := range store.Tables {
-		if store.Tables[i] == table {
-			b = append(b, byte(i))
-		}
-	}
-	return append(b, key...)
+	return c.buckets[key[0]].Get(key[1:])
 }

@@ -25,6 +25,9 @@ type Disk interface {
 	// WriteBack asks that these bytes get on their way to the disk, without waiting.
 	WriteBack(f File, offset, n int64)
 
+	// SyncData is f.Sync, but may leave out the file's times.
+	SyncData(f File) error
+
 	// Database is the real path of the database that is called name.
 	Database(name string) string
 	// Commit runs a transaction of that database. When it returns nil, what the
@@ -71,6 +74,13 @@ func (system) WriteBack(f File, offset, n int64) {
 	if f, ok := f.(*os.File); ok {
 		writeBack(f, offset, n)
 	}
+}
+
+func (system) SyncData(f File) error {
+	if f, ok := f.(*os.File); ok {
+		return syncData(f)
+	}
+	return f.Sync()
 }
 
 func (system) Database(name string) string                     { return name }

@@ -1,19 +1,33 @@
 package local
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"berth/shared/store"
 )
 
 const (
 	sweepEvery = time.Minute
-	sweepMost  = 500 // items in one commit, so that writers need not wait long
+	sweepMost  = store.MaxGet // items of one round
 )
+
+// expiryKey is a key of the index of what expires: by time, then by the item's key.
+// Times before 1970 count as 1970.
+func expiryKey(unix int64, key string) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(key)), uint64(max(unix, 0)))
+	return append(b, key...)
+}
 
 // sweep drops what has expired, now and then.
 func (r *Records) sweep() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { <-r.ended; cancel() }()
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -21,57 +35,54 @@ func (r *Records) sweep() {
 		case <-r.ended:
 			return
 		case now := <-tick.C:
-			for {
-				// An error is for the writers to see; the next tick tries again.
-				if n, err := r.dropExpired(now); err != nil || n < sweepMost {
-					break
-				}
+			// An error is for writers to see; the next tick tries again.
+			_, _ = r.dropExpired(ctx, now)
+		}
+	}
+}
+
+// dropExpired drops the items that expired before now and were in the database when
+// it began, and says how many. The index may lag behind the items.
+func (r *Records) dropExpired(ctx context.Context, now time.Time) (int, error) {
+	dropped := 0
+	var last []byte
+	for {
+		keys, next, err := r.expired(last, now.Unix())
+		if err != nil || len(keys) == 0 {
+			return dropped, err
+		}
+		last = next
+		items, err := r.Get(ctx, keys...)
+		if err != nil {
+			return dropped, err
+		}
+		for _, item := range items {
+			if !item.Found() || item.Expires.IsZero() || item.Expires.Unix() >= now.Unix() {
+				continue
+			}
+			// One by one, or a conflict over one would keep the others.
+			switch err = r.Write(ctx, store.DeleteAt(item.Key, item.Version)); {
+			case err == nil:
+				dropped++
+			case !errors.Is(err, store.ErrConflict):
+				return dropped, err
 			}
 		}
 	}
 }
 
-// dropExpired drops items that expired before now, some of them where there are
-// many, and says how many it saw.
-func (r *Records) dropExpired(now time.Time) (int, error) {
-	seen := 0
-	c := &change{done: make(chan struct{}, 1)}
-	c.do = func(tx *transaction) error {
-		seen, tx.failed = tx.drop(now.Unix())
+// expired gives keys of items that the index has as expired, after the last one.
+func (r *Records) expired(last []byte, now int64) (keys []store.Key, next []byte, err error) {
+	err = r.db.View(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(bucketExpires).Cursor()
+		for k, _ := c.Seek(append(last, 0)); k != nil && len(keys) < sweepMost && int64(binary.BigEndian.Uint64(k)) < now; k, _ = c.Next() {
+			keys = append(keys, keyOf(string(k[8:])))
+			next = append(next[:0], k...)
+		}
 		return nil
-	}
-	// Most often there is nothing to drop: find that out without a writer's turn.
-	if none, err := r.noneExpired(now.Unix()); none || err != nil {
-		return 0, err
-	}
-	err := r.queue.run(c)
-	return seen, err
-}
-
-func (r *Records) noneExpired(now int64) (bool, error) {
-	tx, err := r.db.Begin(false)
+	})
 	if err != nil {
-		return false, unavailable(err)
+		return nil, nil, unavailable(err)
 	}
-	defer tx.Rollback()
-	k, _ := tx.Bucket(bucketExpires).Cursor().First()
-	return k == nil || int64(binary.BigEndian.Uint64(k)) >= now, nil
-}
-
-func (t *transaction) drop(now int64) (int, error) {
-	var keys [][]byte
-	cursor := t.expires.Cursor()
-	for k, _ := cursor.First(); k != nil && len(keys) < sweepMost && int64(binary.BigEndian.Uint64(k)) < now; k, _ = cursor.Next() {
-		keys = append(keys, append([]byte(nil), k...))
-	}
-	for _, k := range keys {
-		t.changed = true
-		if err := t.expires.Delete(k); err != nil {
-			return 0, err
-		}
-		if err := t.tables[store.Tables[k[8]]].Delete(k[9:]); err != nil {
-			return 0, err
-		}
-	}
-	return len(keys), nil
+	return keys, next, nil
 }

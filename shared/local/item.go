@@ -17,9 +17,10 @@ import (
 //	         uvarint length, name, varint number
 //	value    the rest
 //
-// and its key there is the length of Part as 2 bytes, big-endian, then Part, then
-// Sort: so partitions cannot run into each other, and one partition's items are in
-// the order of Sort.
+// and its key is the number of its table, then the length of Part as 2 bytes,
+// big-endian, then Part, then Sort: so partitions cannot run into each other, and one
+// partition's items are in the order of Sort. The database, which has a bucket for
+// each table, leaves out the first byte.
 const (
 	hasExpires = 1 << iota
 	hasCounts
@@ -30,16 +31,31 @@ const (
 // errDamaged says that the database holds what this package did not write.
 var errDamaged = errors.New("the database is damaged")
 
-// appendKey appends the item's key in the database. An empty sort gives what all
-// keys of the partition begin with.
-func appendKey(to []byte, part, sort string) []byte {
+// appendKey appends the item's key. An empty sort gives what all keys of the
+// partition begin with.
+func appendKey(to []byte, table store.Table, part, sort string) []byte {
+	to = append(to, tableNumber(table))
 	to = binary.BigEndian.AppendUint16(to, uint16(len(part)))
 	to = append(to, part...)
 	return append(to, sort...)
 }
 
-// sortOf is the sort key in a key of the database.
-func sortOf(key []byte, part string) string { return string(key[2+len(part):]) }
+// tableNumber is the table's place in store.Tables. It is on disk: a table may be
+// added at the end there, but none may move.
+func tableNumber(table store.Table) byte {
+	for i := range store.Tables {
+		if store.Tables[i] == table {
+			return byte(i)
+		}
+	}
+	panic("local: no table " + string(table)) // the limits were checked
+}
+
+// keyOf undoes appendKey.
+func keyOf(key string) store.Key {
+	end := 3 + int(binary.BigEndian.Uint16([]byte(key[1:3])))
+	return store.Key{Table: store.Tables[key[0]], Part: key[3:end], Sort: key[end:]}
+}
 
 // encode is the item's value in the database.
 func encode(i *store.Item) []byte {
@@ -71,12 +87,12 @@ func encode(i *store.Item) []byte {
 	return append(b, i.Value...)
 }
 
-// versionOf is the version in an encoded item, 0 where there is none.
-func versionOf(b []byte) int64 {
-	if len(b) < headSize {
-		return 0
+// expiryOf is the expiry in an encoded item, in Unix seconds, if it has one.
+func expiryOf(b []byte) (unix int64, ok bool) {
+	if len(b) < headSize+8 || b[0]&hasExpires == 0 {
+		return 0, false
 	}
-	return int64(binary.LittleEndian.Uint64(b[1:]))
+	return int64(binary.LittleEndian.Uint64(b[headSize:])), true
 }
 
 // decode fills in the item from its value in the database. i.Value is a part of b.
@@ -85,7 +101,7 @@ func decode(i *store.Item, b []byte) error {
 		return errDamaged
 	}
 	flags := b[0]
-	i.Version = versionOf(b)
+	i.Version = int64(binary.LittleEndian.Uint64(b[1:]))
 	b = b[headSize:]
 	if flags&hasExpires != 0 {
 		if len(b) < 8 {

@@ -32,6 +32,22 @@ func TestRecords(t *testing.T) {
 	storetest.Records(t, func(t *testing.T) store.Records { return openRecords(t, filepath.Join(t.TempDir(), "records.db")) })
 }
 
+// With journals as small as these the database takes over something all the time.
+func TestRecordsOfSmallJournals(t *testing.T) {
+	storetest.Records(t, func(t *testing.T) store.Records {
+		r, err := open(System, filepath.Join(t.TempDir(), "records.db"), 2*blockSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := r.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return r
+	})
+}
+
 func TestRecordsReopen(t *testing.T) {
 	storetest.Reopen(t, func(t *testing.T) func(t *testing.T) store.Records {
 		path := filepath.Join(t.TempDir(), "records.db")

@@ -3,11 +3,13 @@ package local
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 
@@ -22,18 +24,33 @@ var (
 	bucketAbout   = []byte("about")   // the format; its sequence gives the versions
 	bucketExpires = []byte("expires") // what expires, by time
 	keyFormat     = []byte("format")
+	keySalt       = []byte("salt")   // of the journals' sums
+	keyNumber     = []byte("number") // of the last commit that the database has
 )
 
 const format = "1"
 
-// Records is a store.Records in one bbolt database.
+// Records is a store.Records in a bbolt database and two journals beside it. A
+// commit is one flush of a journal; from time to time the database takes over what
+// gathered there. Until then an overlay in memory has it.
 type Records struct {
 	db    *bbolt.DB
 	disk  Disk
 	name  string
+	full  int64 // bytes after which a journal is full
+	view  atomic.Pointer[view]
 	queue queue
 	ended chan struct{}  // closed by Close
 	tasks sync.WaitGroup // the goroutines
+	close error          // of the last checkpoint, once tasks are done
+
+	// Of the committer alone:
+	number        uint64 // of the last commit
+	version       int64  // the last one given to an item
+	active, idle  *journal
+	moving        chan error // the outcome of the checkpoint under way, or nil
+	frozenAt      uint64     // number and version at the end of the frozen overlay
+	frozenVersion int64
 }
 
 // OpenRecords opens the database file at path and makes it where there is none; its
@@ -42,6 +59,11 @@ func OpenRecords(path string) (*Records, error) { return OpenRecordsOn(System, p
 
 // OpenRecordsOn is OpenRecords on a disk that may lose power.
 func OpenRecordsOn(disk Disk, path string) (*Records, error) {
+	return open(disk, path, journalSize)
+}
+
+// open is OpenRecordsOn with journals of this many bytes.
+func open(disk Disk, path string, journalSize int64) (*Records, error) {
 	file := disk.Database(path)
 	if err := makeDatabase(disk, path, file); err != nil {
 		return nil, fmt.Errorf("making the records at %s: %w", path, err)
@@ -57,11 +79,38 @@ func OpenRecordsOn(disk Disk, path string) (*Records, error) {
 		db.Close()
 		return nil, fmt.Errorf("opening the records at %s: %w", path, err)
 	}
-	r := &Records{db: db, disk: disk, name: path, ended: make(chan struct{})}
+	r := &Records{db: db, disk: disk, name: path, ended: make(chan struct{}), full: journalSize}
 	r.queue.ready.L = &r.queue.mu
+	if err = r.openJournals(); err != nil {
+		r.closeFiles()
+		return nil, fmt.Errorf("opening the records at %s: %w", path, err)
+	}
 	r.tasks.Go(r.commitAll)
 	r.tasks.Go(r.sweep)
 	return r, nil
+}
+
+// openJournals opens or makes them, and goes on where the last process stopped.
+func (r *Records) openJournals() (err error) {
+	if r.active, err = openJournal(r.disk, r.name+"-journal-a", r.full); err != nil {
+		return err
+	}
+	if r.idle, err = openJournal(r.disk, r.name+"-journal-b", r.full); err != nil {
+		return err
+	}
+	if err = r.disk.SyncDir(filepath.Dir(r.name)); err != nil {
+		return err
+	}
+	return r.recover()
+}
+
+func (r *Records) commitAll() {
+	c := &committer{Records: r, changed: make(map[string]int)}
+	if c.view.Load().frozen != nil {
+		c.move()
+	}
+	c.commitAll()
+	r.close = c.finish()
 }
 
 func openDatabase(file string) (*bbolt.DB, error) {
@@ -110,6 +159,9 @@ func layOut(tx *bbolt.Tx) error {
 	if err = about.Put(keyFormat, []byte(format)); err != nil {
 		return err
 	}
+	if err = about.Put(keySalt, []byte(rand.Text())); err != nil {
+		return err
+	}
 	if _, err = tx.CreateBucket(bucketExpires); err != nil {
 		return err
 	}
@@ -134,19 +186,65 @@ func checkFormat(db *bbolt.DB) error {
 	})
 }
 
-// Close waits for the writes that are under way and closes the database.
+// Close waits for the writes that are under way and lets the database take over
+// what the journals have. An error does not lose anything: the next OpenRecords
+// finds it in the journals.
 func (r *Records) Close() error {
 	if !r.queue.end() {
 		return nil
 	}
 	close(r.ended)
 	r.tasks.Wait()
-	return r.db.Close()
+	return errors.Join(r.close, r.closeFiles())
+}
+
+func (r *Records) closeFiles() error {
+	err := r.db.Close()
+	for _, j := range [2]*journal{r.active, r.idle} {
+		if j != nil {
+			err = errors.Join(err, j.file.Close())
+		}
+	}
+	return err
 }
 
 // unavailable is err as the contract wants it.
 func unavailable(err error) error {
 	return fmt.Errorf("local records: %w: %w", store.ErrUnavailable, err)
+}
+
+// view is where the items are besides the database: first in active, then in
+// frozen, which is nil unless the database is taking it over. Both are immutable to
+// readers, but for active's own lock.
+type view struct{ active, frozen *overlay }
+
+func (v *view) find(key []byte) (value []byte, changed bool) {
+	if value, changed = v.active.get(key); changed {
+		return value, true
+	}
+	return v.frozen.get(key)
+}
+
+// read begins a transaction that has everything which the view lacks. It gives no
+// transaction where v, if it is not nil, is not the view any more.
+func (r *Records) read(v *view) (*view, *bbolt.Tx, error) {
+	for {
+		now := v
+		if now == nil {
+			now = r.view.Load()
+		}
+		tx, err := r.db.Begin(false)
+		if err != nil {
+			return nil, nil, unavailable(err)
+		}
+		if r.view.Load() == now {
+			return now, tx, nil
+		}
+		tx.Rollback()
+		if v != nil {
+			return nil, nil, nil
+		}
+	}
 }
 
 // Get implements store.Records.
@@ -157,34 +255,51 @@ func (r *Records) Get(ctx context.Context, keys ...store.Key) ([]store.Item, err
 	if err := store.CheckGet(keys); err != nil {
 		return nil, err
 	}
-	if len(keys) == 0 {
-		return nil, nil
+	if r.queue.ended() {
+		return nil, unavailable(errClosed)
 	}
-	tx, err := r.db.Begin(false)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	defer tx.Rollback()
 	items := make([]store.Item, len(keys))
+	for {
+		if ok, err := r.get(items, keys); ok || err != nil {
+			return items, err
+		}
+	}
+}
+
+// get fills in the items. It is not ok where a checkpoint ended meanwhile.
+func (r *Records) get(items []store.Item, keys []store.Key) (ok bool, err error) {
+	v := r.view.Load()
+	var tx *bbolt.Tx // only if it is needed
+	var buckets [3]*bbolt.Bucket
 	var arena arena
 	var space [128]byte
-	var table store.Table
-	var bucket *bbolt.Bucket
 	for i := range keys {
-		items[i].Key = keys[i]
-		if bucket == nil || keys[i].Table != table {
-			table = keys[i].Table
-			bucket = tx.Bucket([]byte(table))
+		items[i] = store.Item{Key: keys[i]}
+		key := appendKey(space[:0], keys[i].Table, keys[i].Part, keys[i].Sort)
+		found, changed := v.find(key)
+		if !changed {
+			if tx == nil {
+				if _, tx, err = r.read(v); tx == nil {
+					return false, err
+				}
+				defer tx.Rollback()
+			}
+			bucket := &buckets[key[0]]
+			if *bucket == nil {
+				*bucket = tx.Bucket([]byte(keys[i].Table))
+			}
+			if found = (*bucket).Get(key[1:]); found != nil {
+				found = arena.copy(found)
+			}
 		}
-		found := bucket.Get(appendKey(space[:0], keys[i].Part, keys[i].Sort))
 		if found == nil {
 			continue
 		}
-		if err = arena.decode(&items[i], found); err != nil {
-			return nil, unavailable(err)
+		if err = decode(&items[i], found); err != nil {
+			return false, unavailable(err)
 		}
 	}
-	return items, nil
+	return true, nil
 }
 
 // List implements store.Records.
@@ -198,98 +313,65 @@ func (r *Records) List(ctx context.Context, in store.Range) (store.Page, error) 
 	if in.Empty() {
 		return store.Page{}, nil
 	}
-	tx, err := r.db.Begin(false)
+	v, tx, err := r.read(nil)
 	if err != nil {
-		return store.Page{}, unavailable(err)
+		return store.Page{}, err
 	}
 	defer tx.Rollback()
+	b := boundsOf(in)
+	v.active.mu.RLock()
+	defer v.active.mu.RUnlock()
+	sources := [3]source{walkOverlay(v.active, b), walkDatabase(tx, in.Table, b)}
+	n := 2
+	if v.frozen != nil {
+		sources[1], sources[2], n = walkOverlay(v.frozen, b), sources[1], 3
+	}
 	var page store.Page
-	var arena arena
 	size := 0
-	walk := begin(tx.Bucket([]byte(in.Table)).Cursor(), in)
-	for k, v := walk.first(); k != nil; k, v = walk.next() {
+	walk := newMerge(in.Reverse, sources[:n]...)
+	for k, data, ok := walk.next(); ok; k, data, ok = walk.next() {
 		if len(page.Items) == in.Limit || size >= store.MaxPage {
 			page.More = true
 			break
 		}
-		item := store.Item{Key: store.Key{Table: in.Table, Part: in.Part, Sort: sortOf(k, in.Part)}}
-		if err = arena.decode(&item, v); err != nil {
+		if page.Items == nil {
+			page.Items = make([]store.Item, 0, min(in.Limit, 128))
+		}
+		page.Items = append(page.Items, store.Item{Key: store.Key{Table: in.Table, Part: in.Part, Sort: k[3+len(in.Part):]}})
+		item := &page.Items[len(page.Items)-1]
+		if err = decode(item, data); err != nil {
 			return store.Page{}, unavailable(err)
 		}
-		page.Items = append(page.Items, item)
 		size += item.Size()
 	}
 	return page, nil
 }
 
-// walk goes over the keys of a range. Each step gives nil at the end.
-type walk struct {
-	cursor     *bbolt.Cursor
-	from, past []byte // past is the first key after the range
-	reverse    bool
-}
-
-func begin(c *bbolt.Cursor, r store.Range) *walk {
-	w := &walk{cursor: c, from: appendKey(nil, r.Part, r.From), reverse: r.Reverse}
-	if r.To != "" {
-		w.past = appendKey(nil, r.Part, r.To)
-	} else {
-		// No sort key has this byte, for it is in no UTF-8.
-		w.past = append(appendKey(nil, r.Part, ""), 0xff)
-	}
-	return w
-}
-
-func (w *walk) first() (key, value []byte) {
-	if !w.reverse {
-		return w.within(w.cursor.Seek(w.from))
-	}
-	if k, _ := w.cursor.Seek(w.past); k == nil {
-		return w.within(w.cursor.Last())
-	}
-	return w.within(w.cursor.Prev())
-}
-
-func (w *walk) next() (key, value []byte) {
-	if !w.reverse {
-		return w.within(w.cursor.Next())
-	}
-	return w.within(w.cursor.Prev())
-}
-
-func (w *walk) within(k, v []byte) ([]byte, []byte) {
-	if k == nil || bytes.Compare(k, w.from) < 0 || bytes.Compare(k, w.past) >= 0 {
-		return nil, nil
-	}
-	return k, v
-}
-
 // arena copies values out of the database, many into one piece of memory.
-type arena struct{ free []byte }
+type arena struct {
+	free  []byte
+	piece int // length of the last piece
+	begun bool
+}
 
-const arenaPiece = 16 << 10
+const (
+	arenaPiece    = 1 << 10 // the first piece; each next one is twice as long
+	maxArenaPiece = 32 << 10
+)
 
-// decode is the package's decode, with the value copied.
-func (a *arena) decode(i *store.Item, b []byte) error {
-	if err := decode(i, b); err != nil {
-		return err
-	}
-	n := len(i.Value)
+// copy gives the bytes a place of their own.
+func (a *arena) copy(b []byte) []byte {
+	n := len(b)
 	switch {
-	case n == 0:
-		i.Value = nil
-		return nil
-	case a.free == nil || n > arenaPiece/4:
+	case !a.begun || n > maxArenaPiece/4:
 		// The first is often the only one, and a big one fills a piece by itself.
-		i.Value = bytes.Clone(i.Value)
-		if a.free == nil {
-			a.free = []byte{}
-		}
-		return nil
+		a.begun = true
+		return bytes.Clone(b)
 	case n > len(a.free):
-		a.free = make([]byte, arenaPiece)
+		a.piece = min(max(2*a.piece, arenaPiece), maxArenaPiece)
+		a.free = make([]byte, max(a.piece, n))
 	}
-	copy(a.free, i.Value)
-	i.Value, a.free = a.free[:n:n], a.free[n:]
-	return nil
+	copy(a.free, b)
+	b, a.free = a.free[:n:n], a.free[n:]
+	return b
 }

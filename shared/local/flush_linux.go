@@ -15,3 +15,22 @@ func writeBack(f *os.File, offset, n int64) {
 	}
 	_ = raw.Control(func(fd uintptr) { _ = syscall.SyncFileRange(int(fd), offset, n, write) })
 }
+
+// syncData is fdatasync.
+func syncData(f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		for {
+			if err = syscall.Fdatasync(int(fd)); err != syscall.EINTR {
+				return
+			}
+		}
+	})
+	if controlErr != nil {
+		return controlErr
+	}
+	return os.NewSyscallError("fdatasync", err)
+}

@@ -1,0 +1,125 @@
+package local
+
+import (
+	"slices"
+	"sync"
+)
+
+// overlay is what the database does not have yet: for each changed key its new
+// value, nil where the item was deleted. Keys are those of appendKey.
+type overlay struct {
+	mu   sync.RWMutex // held to change it; only the committer does
+	data map[string][]byte
+	keys ordered
+}
+
+func newOverlay() *overlay { return &overlay{data: make(map[string][]byte)} }
+
+// get reports whether the key was changed, and its value. A nil overlay is empty.
+func (o *overlay) get(key []byte) (value []byte, changed bool) {
+	if o == nil {
+		return nil, false
+	}
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	value, changed = o.data[string(key)]
+	return value, changed
+}
+
+// put takes over all changes, which their readers see together or not at all.
+func (o *overlay) put(changes []keyValue) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range changes {
+		c := &changes[i]
+		if _, known := o.data[c.key]; !known {
+			o.keys.insert(c.key)
+		}
+		o.data[c.key] = c.value
+	}
+}
+
+type keyValue struct {
+	key   string
+	value []byte // nil: deleted
+}
+
+// ordered is a sorted set of strings, in chunks so that an insert moves little.
+type ordered struct{ chunks [][]string }
+
+const chunkSize = 256
+
+// insert adds a key that is not in the set.
+func (o *ordered) insert(key string) {
+	if len(o.chunks) == 0 {
+		o.chunks = append(o.chunks, append(make([]string, 0, chunkSize), key))
+		return
+	}
+	at := o.seek(key)
+	if at.index < 0 { // before everything
+		at = position{0, -1}
+	}
+	chunk := slices.Insert(o.chunks[at.chunk], at.index+1, key)
+	o.chunks[at.chunk] = chunk
+	if len(chunk) < chunkSize {
+		return
+	}
+	// Keys often come in order: leave the full chunk behind the last one nearly full.
+	cut := chunkSize / 2
+	if at.chunk == len(o.chunks)-1 && at.index == len(chunk)-2 {
+		cut = chunkSize - 1
+	}
+	right := append(make([]string, 0, chunkSize), chunk[cut:]...)
+	clear(chunk[cut:])
+	o.chunks[at.chunk] = chunk[:cut]
+	o.chunks = slices.Insert(o.chunks, at.chunk+1, right)
+}
+
+// position is a place in an ordered set. Its index may be one off at either end.
+type position struct{ chunk, index int }
+
+// seek finds the last key that is not after key; index is -1 where there is none.
+func (o *ordered) seek(key string) position {
+	chunk, there := slices.BinarySearchFunc(o.chunks, key, func(c []string, key string) int {
+		if c[0] < key {
+			return -1
+		} else if c[0] > key {
+			return 1
+		}
+		return 0
+	})
+	if there {
+		return position{chunk, 0}
+	}
+	if chunk == 0 {
+		return position{0, -1}
+	}
+	chunk--
+	index, there := slices.BinarySearch(o.chunks[chunk], key)
+	if !there {
+		index--
+	}
+	return position{chunk, index}
+}
+
+// at is the key at the position.
+func (o *ordered) at(p position) (key string, ok bool) {
+	if p.chunk < 0 || p.chunk >= len(o.chunks) || p.index < 0 || p.index >= len(o.chunks[p.chunk]) {
+		return "", false
+	}
+	return o.chunks[p.chunk][p.index], true
+}
+
+func (o *ordered) after(p position) position {
+	if p.index++; p.chunk < len(o.chunks) && p.index >= len(o.chunks[p.chunk]) {
+		return position{p.chunk + 1, 0}
+	}
+	return p
+}
+
+func (o *ordered) before(p position) position {
+	if p.index--; p.index < 0 && p.chunk > 0 {
+		return position{p.chunk - 1, len(o.chunks[p.chunk-1]) - 1}
+	}
+	return p
+}
