@@ -175,7 +175,7 @@ func (h *Hub) DeleteBlob(ctx context.Context, g Grant, digest string) error {
 			}
 			ops = append(ops, op)
 		}
-		return h.Records.Write(ctx, ops...)
+		return h.change(ctx, ops...)
 	})
 }
 

@@ -174,7 +174,7 @@ func (p *push) try(ctx context.Context) error {
 	charged[0].Set = map[string]int64{statPushed: now.UnixMilli()}
 	ops = append(append(ops, charged...), store.CheckAt(s.repo.Key, s.repo.Version))
 	ops = append(ops, p.hub.pushed(p.grant, m, p.tags)...)
-	if err := p.hub.Records.Write(ctx, ops...); err != nil {
+	if err := p.hub.change(ctx, ops...); err != nil {
 		return err
 	}
 	if !s.manifest.Found() {

@@ -95,7 +95,7 @@ func (h *Hub) DeleteTag(ctx context.Context, g Grant, tag string) error {
 		if err != nil {
 			return err
 		}
-		return h.Records.Write(ctx, append(ops,
+		return h.change(ctx, append(ops,
 			store.CheckExists(items[0].Key), store.Add(statsKey(g.RepoID), map[string]int64{statTags: -1}))...)
 	})
 }

@@ -79,7 +79,7 @@ func (h *Hub) deleteManifest(ctx context.Context, g Grant, digest string) (rest 
 	ops = append(ops, charge(g, digest, map[string]int64{
 		statTags: -int64(len(tags)), statManifests: -1, statBytes: -m.Size,
 	})...)
-	if err := h.Records.Write(ctx, ops...); err != nil {
+	if err := h.change(ctx, ops...); err != nil {
 		return false, err
 	}
 	if m.Object != "" {

@@ -59,7 +59,8 @@ func tokenRoutes() []web.Route {
 				Summary: "A registry token by the OAuth2 password or refresh_token grant",
 				Body:    (*tokenForm)(nil), Form: true, Answers: map[int]any{200: tokenAnswer{}},
 			},
-			Handle: tokenPost,
+			Unaudited: true,
+			Handle:    tokenPost,
 		},
 	}
 }
@@ -80,7 +81,8 @@ func uploadRoutes() []web.Route {
 				},
 				Answers: map[int]any{201: nil, 202: nil},
 			},
-			Handle: startUpload,
+			Unaudited: true,
+			Handle:    startUpload,
 		},
 		{
 			Name: "registry-upload-get", Surface: web.Registry, Method: http.MethodGet, Pattern: repository + "/blobs/uploads/{upload}", Rule: web.RepositoryWriter,
@@ -90,9 +92,10 @@ func uploadRoutes() []web.Route {
 		},
 		{
 			Name: "registry-upload-patch", Surface: web.Registry, Method: http.MethodPatch, Pattern: repository + "/blobs/uploads/{upload}", Rule: web.RepositoryWriter,
-			Needs:  needs,
-			Doc:    web.Doc{Summary: "Add a chunk to an upload, or stream it", Answers: map[int]any{202: nil}},
-			Handle: patchUpload,
+			Needs:     needs,
+			Doc:       web.Doc{Summary: "Add a chunk to an upload, or stream it", Answers: map[int]any{202: nil}},
+			Unaudited: true,
+			Handle:    patchUpload,
 		},
 		{
 			Name: "registry-upload-put", Surface: web.Registry, Method: http.MethodPut, Pattern: repository + "/blobs/uploads/{upload}", Rule: web.RepositoryWriter,
@@ -101,13 +104,15 @@ func uploadRoutes() []web.Route {
 				Summary: "End an upload: it becomes a blob", Query: []web.Param{{Name: "digest", About: "the blob's digest"}},
 				Answers: map[int]any{201: nil},
 			},
-			Handle: putUpload,
+			Unaudited: true,
+			Handle:    putUpload,
 		},
 		{
 			Name: "registry-upload-delete", Surface: web.Registry, Method: http.MethodDelete, Pattern: repository + "/blobs/uploads/{upload}", Rule: web.RepositoryWriter,
-			Needs:  needs,
-			Doc:    web.Doc{Summary: "Cancel an upload", Answers: map[int]any{204: nil}},
-			Handle: cancelUpload,
+			Needs:     needs,
+			Doc:       web.Doc{Summary: "Cancel an upload", Answers: map[int]any{204: nil}},
+			Unaudited: true,
+			Handle:    cancelUpload,
 		},
 	}
 }

@@ -7,14 +7,19 @@ import (
 )
 
 // audited runs the handler of a call. If the route changes something, the call's
-// line of the audit log is durable before an answer of success leaves.
+// line of the audit log is durable before an answer of success leaves; of an
+// Unaudited route there is a line only if the hub made one with a change on the way,
+// such as a repository that the first push makes.
 func audited(c *Call) error {
-	if m := c.R.Method; m == http.MethodGet || m == http.MethodHead || c.Route.Unaudited {
+	if m := c.R.Method; m == http.MethodGet || m == http.MethodHead {
 		return c.Route.Handle(c)
 	}
 	c.R = c.R.WithContext(c.Hub.Audited(c.Context(), c.Grant.NamespaceID, hub.AuditEntry{
 		Who: c.Caller.Name(), What: c.Route.Name, On: c.R.URL.Path, From: remoteHost(c.R), Request: RequestID(c.W),
 	}))
+	if c.Route.Unaudited {
+		return c.Route.Handle(c)
+	}
 	w := &auditWriter{ResponseWriter: c.W, call: c}
 	c.W = w
 	err := c.Route.Handle(c)
