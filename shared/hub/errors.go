@@ -144,3 +144,9 @@ func is(err error, c Code) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == c
 }
+
+// isRefusal tells a failure that the caller is told about from the hub's own trouble.
+func isRefusal(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
+}

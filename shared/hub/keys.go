@@ -42,6 +42,7 @@ import (
 //	  index/public      NS/REPO            repoEntry of every public one
 //	  index/namespaces  NAME               nsEntry
 //	  index/accounts    NAME               accounts, for administrators
+//	  count             SHARD              counts: public, private (repositories of the hub)
 //
 //	table tags
 //	  repo/REPOID       tag/TAG            Tag
@@ -101,6 +102,7 @@ func backLinkKey(digest, nsID, repoID string) store.Key {
 func uploadKey(id string) store.Key         { return tkey("upload/"+id, self) }
 func sweepKey(kind, key string) store.Key   { return tkey("sweep/"+kind, key) }
 func countKey(nsID string, s int) store.Key { return rkey("ns/"+nsID, "count/"+shardName(s)) }
+func hubCountKey(_ string, s int) store.Key { return rkey("count", shardName(s)) }
 func usedKey(nsID string, s int) store.Key  { return rkey("ns/"+nsID, "used/"+shardName(s)) }
 
 // shards is how many items share a count that many pushes meet.

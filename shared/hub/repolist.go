@@ -23,6 +23,8 @@ func (l listed) name() string {
 // RepositoryFilter narrows a list. The zero one lets everything through.
 type RepositoryFilter struct {
 	Text      string // part of the name or description, in any case
+	Name      string // part of the name, in any case
+	Category  string
 	Public    *bool
 	Automated *bool
 }
@@ -30,7 +32,14 @@ type RepositoryFilter struct {
 func (f RepositoryFilter) takes(l listed) bool {
 	return (f.Public == nil || *f.Public == l.Public) &&
 		(f.Automated == nil || *f.Automated == l.Automated) &&
+		(f.Category == "" || f.Category == l.Category) &&
+		(f.Name == "" || contains(l.name(), f.Name)) &&
 		(f.Text == "" || contains(l.name(), f.Text) || contains(l.Description, f.Text))
+}
+
+// counted reports whether counters tell how many repositories the filter takes.
+func (f RepositoryFilter) counted() bool {
+	return f.Text == "" && f.Name == "" && f.Category == "" && f.Automated == nil && (f.Public == nil || *f.Public)
 }
 
 func contains(s, part string) bool {
@@ -108,7 +117,7 @@ func (h *Hub) partOf(ctx context.Context, g Grant, f RepositoryFilter) (nsPart, 
 			return p, err
 		}
 	}
-	if f.Text != "" || f.Automated != nil || f.Public != nil && !onlyPublic {
+	if !f.counted() {
 		return p, nil
 	}
 	counts, _, err := h.counts(ctx, countKey, g.NamespaceID)

@@ -34,10 +34,11 @@ type repoEntry struct {
 	Description string `json:"description,omitempty"`
 	Category    string `json:"category,omitempty"`
 	Readme      bool   `json:"readme,omitempty"` // it has a full description
+	Updated     int64  `json:"updated"`          // milliseconds
 }
 
 func (r Repository) entry() []byte {
-	return encode(repoEntry{r.ID, r.NamespaceID, r.Public, r.Automated, r.Description, r.Category, r.HasReadme})
+	return encode(repoEntry{r.ID, r.NamespaceID, r.Public, r.Automated, r.Description, r.Category, r.HasReadme, r.UpdatedAt.UnixMilli()})
 }
 
 // Path is the repository's name on the registry.
@@ -83,14 +84,19 @@ func entryOps(was *Repository, r Repository) []store.Op {
 	} else if was != nil && was.Public {
 		ops = append(ops, store.Delete(publicIndexKey(r.Path())))
 	}
-	shard := countKey(r.NamespaceID, shardOf(r.ID))
 	switch {
 	case was == nil:
-		ops = append(ops, store.Add(shard, map[string]int64{visibility(r.Public): 1}))
+		ops = append(ops, tally(r, map[string]int64{visibility(r.Public): 1})...)
 	case was.Public != r.Public:
-		ops = append(ops, store.Add(shard, map[string]int64{visibility(r.Public): 1, visibility(was.Public): -1}))
+		ops = append(ops, tally(r, map[string]int64{visibility(r.Public): 1, visibility(was.Public): -1})...)
 	}
 	return ops
+}
+
+// tally counts a change in the repository's namespace and in the whole hub.
+func tally(r Repository, add map[string]int64) []store.Op {
+	shard := shardOf(r.ID)
+	return []store.Op{store.Add(countKey(r.NamespaceID, shard), add), store.Add(hubCountKey("", shard), add)}
 }
 
 // CreateRepository makes a repository in the granted namespace (role Writer), from
@@ -179,8 +185,8 @@ func (h *Hub) DeleteRepository(ctx context.Context, g Grant, empty bool) error {
 			store.Delete(allIndexKey(r.Path())),
 			store.Delete(publicIndexKey(r.Path())),
 			store.Put(sweepKey(sweepRepository, r.ID), items[0].Value),
-			store.Add(countKey(r.NamespaceID, shardOf(r.ID)), map[string]int64{visibility(r.Public): -1}),
 		}
+		ops = append(ops, tally(r, map[string]int64{visibility(r.Public): -1})...)
 		if empty {
 			ops = append(ops, store.CheckFrom(items[1]))
 		}

@@ -170,3 +170,14 @@ func (r answer) is(status int, want string) answer {
 type broken struct{ store.Records }
 
 func (broken) Write(context.Context, ...store.Op) error { return io.ErrShortWrite }
+
+// into wants a status and decodes the body.
+func (r answer) into(status int, v any) {
+	r.t.Helper()
+	if r.status != status {
+		r.t.Fatalf("%s: %d %s, want %d", r.what, r.status, r.body, status)
+	}
+	if err := json.Unmarshal(r.body, v); err != nil {
+		r.t.Fatalf("%s: %v: %s", r.what, err, r.body)
+	}
+}

@@ -3,28 +3,40 @@ package manage
 import (
 	"encoding/json"
 	"errors"
-	"slices"
-	"unicode/utf8"
 
 	"berth/shared/hub"
 	"berth/shared/web"
 )
 
 func repositoryRoutes() []web.Route {
+	const one = "/v2/manage/namespaces/{namespace}/repos/{repo}"
+	body := repositoryBody{Category: ptr("linux"), Description: ptr("this is a busybox repository"), Public: "true"}
+	created := body
+	created.Repository = ptr("busybox")
 	return []web.Route{{
-		Name: "manage-repository-create", Surface: web.Manage,
-		Method: "POST", Pattern: "/v2/manage/namespaces/{namespace}/repos",
-		Rule:  web.NamespaceWriter,
-		Needs: web.Needs{Write: repositories},
-		Doc: web.Doc{
-			Summary: "Create a repository",
-			Body: repositoryBody{
-				Repository: ptr("busybox"), Category: ptr("linux"), Description: ptr("this is a busybox repository"), Public: "true",
-			},
-			Form:    true,
-			Answers: map[int]any{201: nil},
-		},
+		Name: "manage-repository-create", Method: "POST", Pattern: "/v2/manage/namespaces/{namespace}/repos",
+		Rule:   web.NamespaceWriter,
+		Needs:  web.Needs{Write: repositories},
+		Doc:    web.Doc{Summary: "Create a repository", Body: created, Form: true, Answers: map[int]any{201: nil}},
 		Handle: createRepository,
+	}, {
+		Name: "manage-repository-get", Method: "GET", Pattern: one,
+		Rule:   web.RepositoryReader,
+		Needs:  web.Needs{Read: repositories},
+		Doc:    web.Doc{Summary: "Show a repository", Answers: map[int]any{200: repositoryView{}}},
+		Handle: showRepository,
+	}, {
+		Name: "manage-repository-update", Method: "PATCH", Pattern: one,
+		Rule:   web.RepositoryWriter,
+		Needs:  web.Needs{Write: repositories},
+		Doc:    web.Doc{Summary: "Change a repository; is_public wants an owner", Body: body, Form: true, Answers: map[int]any{201: nil}},
+		Handle: updateRepository,
+	}, {
+		Name: "manage-repository-delete", Method: "DELETE", Pattern: one,
+		Rule:   web.RepositoryOwner,
+		Needs:  web.Needs{Write: repositories},
+		Doc:    web.Doc{Summary: "Delete a repository that has no tags", Answers: map[int]any{204: nil}},
+		Handle: deleteRepository,
 	}}
 }
 
@@ -51,9 +63,18 @@ func createRepository(c *web.Call) error {
 	if err != nil {
 		return err
 	}
-	r := hub.Repository{Name: name, Public: public, Category: "other"}
-	if err := b.describe(&r); err != nil {
-		return err
+	r := hub.Repository{Name: name, Public: public, Category: hub.DefaultCategory}
+	if b.Description != nil {
+		if err := hub.CheckDescription(*b.Description); err != nil {
+			return err
+		}
+		r.Description = *b.Description
+	}
+	if deref(b.Category) != "" {
+		if err := hub.CheckCategory(*b.Category); err != nil {
+			return err
+		}
+		r.Category = *b.Category
 	}
 	if _, err := c.Hub.CreateRepository(c.Context(), c.Grant, r, ""); err != nil {
 		return err
@@ -67,11 +88,15 @@ func decodeRepository(c *web.Call, b *repositoryBody) error {
 	if err == nil && (c.R.ContentLength != 0 || c.R.URL.RawQuery == "") {
 		err = c.Decode(b)
 	}
-	// a field of the wrong type has its own number too
+	return recode(err, "repository", hub.BadRepository)
+}
+
+// recode gives the error about a field of the wrong type the field's own number.
+func recode(err error, name string, code hub.Code) error {
 	var e *hub.Error
 	if errors.As(err, &e) && e.Code == hub.BadField {
-		if field, _ := e.Detail.(map[string]string); field["field"] == "repository" {
-			e.Code = hub.BadRepository
+		if field, _ := e.Detail.(map[string]string); field["field"] == name {
+			e.Code = code
 		}
 	}
 	return err
@@ -91,27 +116,71 @@ func (b *repositoryBody) public() (bool, error) {
 	return false, hub.Fail(hub.BadIsPublic, "is_public: must be true or false, not %s", given)
 }
 
-// categories are the kinds of repositories. The vendor's documents print both arm
-// and arms; a repository shows the one it was given.
-var categories = []string{"app_server", "linux", "framework_app", "database", "lang", "other", "windows", "arms", "arm"}
+// repositoryView is a repository as the Manage API shows it alone.
+type repositoryView struct {
+	ID           int64    `json:"id"`
+	NamespaceID  int64    `json:"ns_id"`
+	Name         string   `json:"name"`
+	Category     string   `json:"category"`
+	Description  string   `json:"description"`
+	CreatorID    string   `json:"creator_id"`
+	CreatorName  string   `json:"creator_name"`
+	Size         int64    `json:"size"` // bytes of its distinct blobs and manifests
+	Public       bool     `json:"is_public"`
+	Images       int64    `json:"num_images"` // tags
+	Downloads    int64    `json:"num_download"`
+	URL          string   `json:"url"`  // of a logo
+	Path         string   `json:"path"` // as docker pull takes it
+	InternalPath string   `json:"internal_path"`
+	Created      hub.Time `json:"created"`
+	Updated      hub.Time `json:"updated"`
+	DomainID     string   `json:"domain_id"`
+	Priority     int      `json:"priority"`
+}
 
-const maxDescription = 100
+func showRepository(c *web.Call) error {
+	r, err := c.Hub.ViewRepository(c.Context(), c.Grant)
+	if err != nil {
+		return err
+	}
+	return c.JSON(200, repositoryView{
+		ID: number31(r.ID), NamespaceID: number31(r.NamespaceID), Name: r.Name, Category: r.Category,
+		Description: r.Description, CreatorID: r.CreatedBy, CreatorName: r.CreatedBy,
+		Size: r.Stats.Bytes, Public: r.Public, Images: r.Stats.Tags, Downloads: r.Stats.Downloads,
+		URL: r.Logo, Path: pullPath(c, r.Path()), InternalPath: pullPath(c, r.Path()),
+		Created: r.CreatedAt, Updated: r.UpdatedAt, DomainID: r.Namespace,
+	})
+}
 
-// describe sets the category and description of a repository, where they are given.
-func (b *repositoryBody) describe(r *hub.Repository) error {
-	if b.Category != nil && *b.Category != "" {
-		if !slices.Contains(categories, *b.Category) {
-			return hub.FailField("category", "must be one of %v, not %q", categories, *b.Category)
-		}
-		r.Category = *b.Category
+// pullPath is a repository or tag as docker pull takes it.
+func pullPath(c *web.Call, name string) string { return c.Hub.Options.PublicURL.Host + "/" + name }
+
+// updateRepository changes what is given. The vendor wants is_public each time; here
+// what is left out stays as it is.
+func updateRepository(c *web.Call) error {
+	var b repositoryBody
+	if err := decodeRepository(c, &b); err != nil {
+		return err
 	}
-	if b.Description != nil {
-		if n := utf8.RuneCountInString(*b.Description); n > maxDescription {
-			return hub.FailField("description", "may have at most %d characters, this one has %d", maxDescription, n)
+	change := hub.RepositoryChange{Description: b.Description, Category: b.Category}
+	if b.Public != nil {
+		public, err := b.public()
+		if err != nil {
+			return err
 		}
-		r.Description = *b.Description
+		change.Public = &public
 	}
-	return nil
+	if _, err := c.Hub.UpdateRepository(c.Context(), c.Grant, change); err != nil {
+		return err
+	}
+	return c.Empty(201)
+}
+
+func deleteRepository(c *web.Call) error {
+	if err := c.Hub.DeleteRepository(c.Context(), c.Grant, true); err != nil {
+		return err
+	}
+	return c.Empty(204)
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"berth/shared/store/storetest"
 )
@@ -120,4 +121,75 @@ func TestCreateRepositoryWhenTheStoreFails(t *testing.T) {
 	if strings.Contains(string(r.body), "short write") {
 		t.Errorf("the answer tells the hub's own error: %s", r.body)
 	}
+}
+
+const aliceRepos = "/v2/manage/namespaces/alice/repos"
+
+// create makes repositories in a namespace, private ones by a hyphen in front.
+func (a *api) create(owner string, names ...string) {
+	a.t.Helper()
+	for _, name := range names {
+		name, private := strings.CutPrefix(name, "-")
+		body := map[string]any{"repository": name, "is_public": !private, "category": "linux", "description": "all about " + name}
+		a.do("admin", "POST", "/v2/manage/namespaces/"+owner+"/repos", body).empty(201)
+		a.now = a.now.Add(time.Minute)
+	}
+}
+
+func TestShowRepository(t *testing.T) {
+	a := newAPI(t, "alice", "bob")
+	a.create("alice", "busybox", "-secret")
+	want := `{"id":%ID,"ns_id":%NS,"name":"busybox","category":"linux","description":"all about busybox","creator_id":"admin",
+		"creator_name":"admin","size":0,"is_public":true,"num_images":0,"num_download":0,"url":"","path":"hub.example:8443/alice/busybox",
+		"internal_path":"hub.example:8443/alice/busybox","created":"2015-09-02T08:37:13.728Z","updated":"2015-09-02T08:37:13.728Z",
+		"domain_id":"alice","priority":0}`
+	shown := a.do("alice", "GET", aliceRepos+"/busybox", nil)
+	var ids struct {
+		ID int32 `json:"id"`
+		NS int32 `json:"ns_id"`
+	}
+	shown.into(200, &ids)
+	want = strings.NewReplacer("%ID", strconv.Itoa(int(ids.ID)), "%NS", strconv.Itoa(int(ids.NS))).Replace(want)
+	if ids.ID <= 0 || ids.NS <= 0 {
+		t.Errorf("ids %d and %d, want positive ones", ids.ID, ids.NS)
+	}
+	for _, as := range []string{"alice", "bob", "admin", ""} {
+		a.do(as, "GET", aliceRepos+"/busybox", nil).is(200, want)
+	}
+	a.do("alice", "GET", aliceRepos+"/secret/", nil).says(`"is_public":false`)
+	a.do("bob", "GET", aliceRepos+"/secret", nil).fails(404, "4040000")
+	a.do("", "GET", aliceRepos+"/secret", nil).fails(404, "4040000")
+	a.do("alice", "GET", aliceRepos+"/none", nil).fails(404, "4040000")
+	a.do("alice", "GET", aliceRepos+"/a$b", nil).fails(400, "4001029")
+}
+
+func TestUpdateRepository(t *testing.T) {
+	a := newAPI(t, "alice", "bob", "wendy")
+	a.create("alice", "busybox")
+	a.do("alice", "POST", "/v2/manage/namespaces/alice/access", []any{map[string]any{"user_id": "wendy", "user_name": "wendy", "auth": 3}}).empty(201)
+
+	a.do("alice", "PATCH", aliceRepos+"/busybox", `{"category":"database","description":"this is a busybox repository","is_public":false}`).empty(201)
+	a.do("alice", "GET", aliceRepos+"/busybox", nil).says(`"category":"database","description":"this is a busybox repository"`).
+		says(`"is_public":false`).says(`"updated":"2015-09-02T08:38:13.728Z"`)
+	a.do("wendy", "PATCH", aliceRepos+"/busybox", fields{"description", "other"}).empty(201)
+	a.do("wendy", "PATCH", aliceRepos+"/busybox", `{"is_public":false}`).empty(201)
+	a.do("wendy", "PATCH", aliceRepos+"/busybox", `{"is_public":"true"}`).fails(403, "4039002")
+	a.do("alice", "PATCH", aliceRepos+"/busybox", `{"is_public":"maybe"}`).fails(400, "4001009")
+	a.do("alice", "PATCH", aliceRepos+"/busybox", `{"category":"toys"}`).fails(400, "4000000")
+	a.do("alice", "PATCH", aliceRepos+"/busybox", `{"description":7}`).fails(400, "4000000").says("description")
+	a.do("bob", "PATCH", aliceRepos+"/busybox", `{"is_public":true}`).fails(404, "4040000")
+	a.do("", "PATCH", aliceRepos+"/busybox", `{"is_public":true}`).fails(401, "4010000")
+	a.do("alice", "GET", aliceRepos+"/busybox", nil).says(`"category":"database","description":"other"`).says(`"is_public":false`)
+}
+
+func TestDeleteRepository(t *testing.T) {
+	a := newAPI(t, "alice", "bob", "wendy")
+	a.create("alice", "busybox")
+	a.do("alice", "POST", "/v2/manage/namespaces/alice/access", `[{"user_id":"wendy","user_name":"wendy","auth":3}]`).empty(201)
+	a.do("", "DELETE", aliceRepos+"/busybox", nil).fails(401, "4010000")
+	a.do("bob", "DELETE", aliceRepos+"/busybox", nil).fails(403, "4039002")
+	a.do("wendy", "DELETE", aliceRepos+"/busybox", nil).fails(403, "4039002")
+	a.do("alice", "DELETE", aliceRepos+"/busybox/", nil).empty(204)
+	a.do("alice", "DELETE", aliceRepos+"/busybox", nil).fails(404, "4040000")
+	a.create("alice", "busybox")
 }

@@ -11,9 +11,14 @@ import (
 
 // Routes are the Manage API's operations.
 func Routes() []web.Route {
-	return slices.Concat(repositoryRoutes())
+	routes := slices.Concat(namespaceRoutes(), accessRoutes(), repositoryRoutes(), listRoutes())
+	for i := range routes {
+		routes[i].Surface = web.Manage
+	}
+	return routes
 }
 
 var (
 	repositories = []store.Table{store.Repositories}
+	tags         = []store.Table{store.Repositories, store.Tags}
 )

@@ -1,0 +1,174 @@
+package manage
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"berth/shared/hub"
+	"berth/shared/web"
+)
+
+func listRoutes() []web.Route {
+	return []web.Route{{
+		Name: "manage-repository-list", Method: "GET", Pattern: "/v2/manage/repos",
+		Rule:  web.Open,
+		Needs: web.Needs{Read: tags},
+		Doc: web.Doc{
+			Summary: "List the repositories that the caller may read, over all namespaces",
+			Query: append([]web.Param{
+				{Name: "namespace", About: "only those in this namespace"},
+				{Name: "name", About: "part of the name"},
+				{Name: "category", About: "only those filed there"},
+				{Name: "is_public", About: "only public, or only private ones", Type: "boolean"},
+			}, listParams("name, updated_at, updated_time or tag_count; by namespace and name if not given")...),
+			Answers: map[int]any{200: []repositoryEntry{}},
+		},
+		Handle: listRepositories,
+	}}
+}
+
+// listParams document what every list of the Manage API takes.
+func listParams(columns string) []web.Param {
+	return []web.Param{
+		{Name: "limit", About: "most entries: 100 if not given; 1000 is the most, also where more are asked for", Type: "integer"},
+		{Name: "offset", About: "how many entries to leave out", Type: "integer"},
+		{Name: "order_column", About: columns},
+		{Name: "order_type", About: "asc or desc; asc if not given"},
+		{Name: "filter", About: "these parameters as name::value|name::value; they win over plain ones"},
+	}
+}
+
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+	maxOffset    = 1 << 31
+)
+
+// listQuery is what every list of the Manage API is asked for.
+type listQuery struct {
+	values     map[string]string // plain parameters, and over them those of the filter
+	limit      int
+	offset     int
+	column     string
+	descending bool
+}
+
+func parseList(q url.Values, columns ...string) (listQuery, error) {
+	l := listQuery{limit: defaultLimit}
+	var err error
+	if l.values, err = parseFilter(q); err != nil {
+		return l, err
+	}
+	if s := l.values["limit"]; s != "" {
+		if l.limit, err = strconv.Atoi(s); err != nil || l.limit < 1 {
+			return l, hub.FailField("limit", "must be a whole number from 1 to %d, not %q", maxLimit, s)
+		}
+		l.limit = min(l.limit, maxLimit)
+	}
+	if s := l.values["offset"]; s != "" {
+		if l.offset, err = strconv.Atoi(s); err != nil || l.offset < 0 || l.offset > maxOffset {
+			return l, hub.FailField("offset", "must be a whole number from 0, not %q", s)
+		}
+	}
+	l.column = l.values["order_column"]
+	if l.column != "" && !strings.Contains(" "+strings.Join(columns, " ")+" ", " "+l.column+" ") {
+		return l, hub.FailField("order_column", "must be %s, not %q", strings.Join(columns, ", "), l.column)
+	}
+	switch s := l.values["order_type"]; s {
+	case "", "asc":
+	case "desc":
+		l.descending = true
+	default:
+		return l, hub.FailField("order_type", "must be asc or desc, not %q", s)
+	}
+	return l, nil
+}
+
+// listed answers with a bare array. Content-Range says which entries of how many
+// these are, the first counted as 0: 0-9/57. What an answer cannot hold is had from
+// the link to the next.
+func listed[T any](c *web.Call, l listQuery, entries []T, total int64) error {
+	if n := web.Fit(entries); n < len(entries) {
+		entries = entries[:n]
+		q := c.URLQuery()
+		q.Set("offset", strconv.Itoa(l.offset+n))
+		if f := q.Get("filter"); f != "" {
+			q.Set("filter", f+"|offset::"+q.Get("offset"))
+		}
+		c.W.Header().Set("Link", "<"+c.URL(c.R.URL.Path, q)+`>; rel="next"`)
+	}
+	c.W.Header().Set("Content-Range", fmt.Sprintf("%d-%d/%d", l.offset, max(l.offset+len(entries)-1, l.offset), total))
+	if entries == nil {
+		entries = []T{}
+	}
+	return c.JSON(200, entries)
+}
+
+// repositoryEntry is a repository as lists show it.
+type repositoryEntry struct {
+	Name         string   `json:"name"`
+	Category     string   `json:"category"`
+	Description  string   `json:"description"`
+	Size         int64    `json:"size"`
+	Public       bool     `json:"is_public"`
+	Images       int64    `json:"num_images"`
+	Downloads    int64    `json:"num_download"`
+	Created      hub.Time `json:"created_at"`
+	Updated      hub.Time `json:"updated_at"`
+	Logo         string   `json:"logo"`
+	URL          string   `json:"url"`
+	Path         string   `json:"path"`
+	InternalPath string   `json:"internal_path"`
+	DomainName   string   `json:"domain_name"`
+	Namespace    string   `json:"namespace"`
+	Tags         []string `json:"tags"` // the newest, at most shownTags
+	Status       bool     `json:"status"`
+	Total        int64    `json:"total_range"` // of the whole list
+}
+
+func listRepositories(c *web.Call) error {
+	l, err := parseList(c.URLQuery(), "name", "updated_at", "updated_time", "tag_count")
+	if err != nil {
+		return err
+	}
+	ns := l.values["namespace"]
+	if ns != "" {
+		if err := hub.CheckNamespace(ns); err != nil {
+			return err
+		}
+	}
+	f := hub.RepositoryFilter{Name: l.values["name"], Category: l.values["category"]}
+	switch s := l.values["is_public"]; s {
+	case "":
+	case "true", "false":
+		f.Public = ptr(s == "true")
+	default:
+		return hub.Fail(hub.BadIsPublic, "is_public: must be true or false, not %q", s)
+	}
+	if f.Category != "" {
+		if err := hub.CheckCategory(f.Category); err != nil {
+			return err
+		}
+	}
+	list, err := c.Hub.FindRepositories(c.Context(), c.Caller, ns, f, orders[l.column], l.descending, hub.Window{Size: l.limit, Skip: l.offset})
+	if err != nil {
+		return err
+	}
+	entries := make([]repositoryEntry, 0, len(list.Repositories))
+	for _, r := range list.Repositories {
+		entries = append(entries, repositoryEntry{
+			Name: r.Name, Category: r.Category, Description: r.Description, Size: r.Stats.Bytes, Public: r.Public,
+			Images: r.Stats.Tags, Downloads: r.Stats.Downloads, Created: r.CreatedAt, Updated: r.UpdatedAt,
+			Logo: r.Logo, URL: r.Logo, Path: pullPath(c, r.Path()), InternalPath: pullPath(c, r.Path()),
+			DomainName: r.Namespace, Namespace: r.Namespace, Tags: []string{}, Total: list.Count,
+		})
+	}
+	return listed(c, l, entries, list.Count)
+}
+
+// orders are the columns that lists of repositories may be sorted by.
+var orders = map[string]hub.RepositoryOrder{
+	"name": hub.ByName, "updated_at": hub.ByUpdated, "updated_time": hub.ByUpdated, "tag_count": hub.ByTags,
+}
