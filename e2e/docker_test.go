@@ -1,0 +1,105 @@
+package e2e_test
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// engine starts a Docker engine of this test's own, and returns a way to run
+// docker against it.
+func engine(t *testing.T) func(stdin string, args ...string) string {
+	t.Helper()
+	root := t.TempDir()
+	// A socket's path is short: a test's own folder may be too deep.
+	sock, err := os.MkdirTemp("", "berth-docker-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(sock) })
+	var log bytes.Buffer
+	daemon := exec.Command("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver", "vfs",
+		"--data-root", root+"/data", "--exec-root", sock+"/exec", "--pidfile", sock+"/pid", "-H", "unix://"+sock+"/docker",
+		"--insecure-registry", "127.0.0.0/8")
+	daemon.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	daemon.Stdout, daemon.Stderr = &log, &log
+	if daemon.Err != nil {
+		daemon.Path, daemon.Err = "/usr/sbin/dockerd", nil
+	}
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { daemon.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		daemon.Process.Signal(os.Interrupt)
+		<-ended
+	})
+	run := func(stdin string, args ...string) ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), "docker", append([]string{"--config", root + "/config", "-H", "unix://" + sock + "/docker"}, args...)...)
+		cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=0")
+		cmd.Stdin = strings.NewReader(stdin)
+		return cmd.CombinedOutput()
+	}
+	for {
+		if _, err := run("", "version"); err == nil {
+			break
+		}
+		select {
+		case <-ended:
+			t.Fatalf("the Docker engine did not start:\n%s", &log)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return func(stdin string, args ...string) string {
+		t.Helper()
+		out, err := run(stdin, args...)
+		if err != nil {
+			t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+}
+
+func TestDocker(t *testing.T) {
+	hub := theHub(t)
+	c := hub.account(t)
+	repo := c.repository(t, false)
+	image := hub.host + "/" + repo + ":v1"
+	docker := engine(t)
+	dir, content := t.TempDir(), fresh("content")
+	file := "FROM scratch\nCOPY content /content\nCOPY more /more\n"
+	for name, b := range map[string][]byte{"Dockerfile": []byte(file), "content": []byte(content), "more": randomBytes(3_000_000)} {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	docker("", "build", "-t", image, dir)
+	docker(c.password, "login", "--username", c.user, "--password-stdin", hub.host)
+	docker("", "push", image)
+	a := c.call(t, http.StatusOK, "GET", "/v2/"+repo+"/manifests/v1", "", "Accept: application/vnd.docker.distribution.manifest.v2+json")
+	if got := a.header.Get("Content-Type"); got != "application/vnd.docker.distribution.manifest.v2+json" {
+		t.Errorf("docker's manifest comes back as %s", got)
+	}
+	docker("", "image", "rm", image)
+	docker("", "pull", image)
+	name := fresh("c")
+	docker("", "create", "--name", name, image, "nothing")
+	out := filepath.Join(t.TempDir(), "content")
+	docker("", "cp", name+":/content", out)
+	if got, err := os.ReadFile(out); err != nil || string(got) != content {
+		t.Errorf("the pulled image holds %q, not %q (%v)", got, content, err)
+	}
+	// A second repository has the layers by mounts.
+	other := c.repository(t, false)
+	docker("", "tag", image, hub.host+"/"+other+":v2")
+	if out := docker("", "push", hub.host+"/"+other+":v2"); !strings.Contains(out, "Mounted from "+repo) {
+		t.Errorf("docker mounted nothing:\n%s", out)
+	}
+	docker("", "logout", hub.host)
+}

@@ -1,0 +1,161 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// program runs a client's program and returns what it printed. `make packages`
+// installs what is missing.
+func program(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// layout writes an image as an OCI layout for programs to push, and returns its folder.
+func layout(t *testing.T, i image) string {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name string, b []byte) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	blob := func(digest string, b []byte) { write("blobs/"+strings.Replace(digest, ":", "/", 1), b) }
+	for digest, b := range i.blobs {
+		blob(digest, b)
+	}
+	blob(i.digest, i.manifest)
+	d := describe(imageType, i.manifest)
+	d.Annotations = map[string]string{"org.opencontainers.image.ref.name": "v1"}
+	index, _ := json.Marshal(manifest{SchemaVersion: 2, MediaType: indexType, Manifests: []descriptor{d}})
+	write("index.json", index)
+	write("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
+	return dir
+}
+
+func TestSkopeo(t *testing.T) {
+	hub := theHub(t)
+	c := hub.account(t)
+	repo, other := c.repository(t, false), c.repository(t, false)
+	i := newImage(3, 100_000)
+	creds := c.user + ":" + c.password
+	at := "docker://" + hub.host + "/"
+	program(t, "skopeo", "copy", "--dest-tls-verify=false", "--dest-creds", creds, "oci:"+layout(t, i)+":v1", at+repo+":v1")
+	c.mustVerify(t, repo, "v1", i)
+	program(t, "skopeo", "copy", "--src-tls-verify=false", "--src-creds", creds, "--dest-tls-verify=false", "--dest-creds", creds,
+		at+repo+":v1", at+other+":v2")
+	c.mustVerify(t, other, "v2", i)
+	var seen struct {
+		Digest   string
+		RepoTags []string
+	}
+	out := program(t, "skopeo", "inspect", "--tls-verify=false", "--creds", creds, at+repo+":v1")
+	if err := json.Unmarshal([]byte(out), &seen); err != nil || seen.Digest != i.digest || len(seen.RepoTags) != 1 || seen.RepoTags[0] != "v1" {
+		t.Errorf("skopeo sees %s (%v)", out, err)
+	}
+	program(t, "skopeo", "delete", "--tls-verify=false", "--creds", creds, at+repo+":v1")
+	c.call(t, 404, "GET", "/v2/"+repo+"/manifests/v1", "")
+	if out, err := exec.CommandContext(t.Context(), "skopeo", "inspect", "--tls-verify=false", "--creds", c.user+":wrong", at+other+":v2").CombinedOutput(); err == nil {
+		t.Errorf("with a wrong password skopeo sees %s", out)
+	}
+}
+
+// bundle is a build context whose image has busybox and a file of its own.
+func bundle(t *testing.T) (dir, content string) {
+	t.Helper()
+	dir, content = t.TempDir(), fresh("content")
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := os.Open(busybox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	to, err := os.OpenFile(filepath.Join(dir, "busybox"), os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(to, from); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := "FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nRUN echo " + content + " > /content\nCMD [\"/bin/busybox\", \"cat\", \"/content\"]\n"
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir, content
+}
+
+// containers runs buildah or podman with storage of this test's own.
+func containers(t *testing.T) func(name string, args ...string) string {
+	root := t.TempDir()
+	return func(name string, args ...string) string {
+		t.Helper()
+		return program(t, name, append([]string{"--storage-driver", "vfs", "--root", root + "/root", "--runroot", root + "/run"}, args...)...)
+	}
+}
+
+func TestBuildah(t *testing.T) {
+	hub := theHub(t)
+	c := hub.account(t)
+	image := hub.host + "/" + c.repository(t, false) + ":built"
+	creds := c.user + ":" + c.password
+	here, elsewhere := containers(t), containers(t)
+	dir, content := bundle(t)
+	here("buildah", "bud", "--isolation", "chroot", "-t", image, dir)
+	here("buildah", "push", "--tls-verify=false", "--creds", creds, image)
+	elsewhere("buildah", "pull", "--tls-verify=false", "--creds", creds, image)
+	name := strings.TrimSpace(elsewhere("buildah", "from", "--pull-never", image))
+	if got := strings.TrimSpace(elsewhere("buildah", "run", "--isolation", "chroot", name, "/bin/busybox", "cat", "/content")); got != content {
+		t.Errorf("the pulled image says %q, not %q", got, content)
+	}
+	// A build on the pushed image pulls it.
+	child := t.TempDir()
+	if err := os.WriteFile(filepath.Join(child, "Dockerfile"), []byte("FROM "+image+"\nRUN /bin/busybox cat /content > /copy\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	third := containers(t)
+	third("buildah", "bud", "--isolation", "chroot", "--tls-verify=false", "--creds", creds, "-t", image+"-2", child)
+	third("buildah", "push", "--tls-verify=false", "--creds", creds, image+"-2")
+	path := "/v2/" + strings.TrimSuffix(strings.TrimPrefix(image, hub.host+"/"), ":built") + "/manifests/built-2"
+	c.call(t, http.StatusOK, "GET", path, "", "Accept: "+imageType)
+}
+
+func TestPodman(t *testing.T) {
+	hub := theHub(t)
+	c := hub.account(t)
+	repo := c.repository(t, true)
+	i := newImage(0, 0)
+	c.mustPush(t, repo, "v1", i)
+	run := containers(t)
+	name := strings.TrimPrefix(repo, c.user+"/")
+	out := run("podman", "search", "--tls-verify=false", "--format", "{{.Name}}", fmt.Sprintf("%s/%s", hub.host, name))
+	if !strings.Contains(out, hub.host+"/"+repo) {
+		t.Errorf("podman's search finds %q, not %s", out, repo)
+	}
+	tags := run("podman", "search", "--tls-verify=false", "--list-tags", "--format", "{{.Tag}}", hub.host+"/"+repo)
+	if strings.TrimSpace(tags) != "v1" {
+		t.Errorf("podman lists the tags %q", tags)
+	}
+}
