@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -54,8 +56,8 @@ type manifest struct {
 	MediaType     string       `json:"mediaType"`
 	ArtifactType  string       `json:"artifactType,omitempty"`
 	Config        *descriptor  `json:"config,omitempty"`
-	Layers        []descriptor `json:"layers,omitempty"`
-	Manifests     []descriptor `json:"manifests,omitempty"`
+	Layers        []descriptor `json:"layers,omitzero"`
+	Manifests     []descriptor `json:"manifests,omitzero"`
 	Subject       *descriptor  `json:"subject,omitempty"`
 }
 
@@ -70,21 +72,39 @@ type image struct {
 	blobs    map[string][]byte // by digest
 }
 
-// newImage makes up an image of random layers.
+// newImage makes up an image whose layers each hold a file of random bytes.
 func newImage(layers, size int) image {
-	config := fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","created_by":%q,"rootfs":{"type":"layers","diff_ids":[]}}`, fresh("c"))
-	c := describe(configType, config)
-	m := manifest{SchemaVersion: 2, MediaType: imageType, Config: &c}
-	i := image{blobs: map[string][]byte{c.Digest: config}}
+	ids := []string{}
+	m := manifest{SchemaVersion: 2, MediaType: imageType, Layers: []descriptor{}}
+	i := image{blobs: map[string][]byte{}}
 	for range layers {
-		layer := randomBytes(size)
+		layer, id := newLayer(randomBytes(size))
 		d := describe(layerType, layer)
-		m.Layers = append(m.Layers, d)
+		m.Layers, ids = append(m.Layers, d), append(ids, id)
 		i.blobs[d.Digest] = layer
 	}
+	config, _ := json.Marshal(map[string]any{
+		"architecture": "amd64", "os": "linux", "author": fresh("author"), "rootfs": map[string]any{"type": "layers", "diff_ids": ids},
+	})
+	c := describe(configType, config)
+	m.Config = &c
+	i.blobs[c.Digest] = config
 	i.manifest, _ = json.Marshal(m)
 	i.digest = sha256Of(i.manifest)
 	return i
+}
+
+// newLayer packs a file into a layer, and returns the digest of its tar too.
+func newLayer(content []byte) (layer []byte, id string) {
+	var packed, plain bytes.Buffer
+	t := tar.NewWriter(&plain)
+	t.WriteHeader(&tar.Header{Name: "file", Mode: 0o644, Size: int64(len(content))})
+	t.Write(content)
+	t.Close()
+	z, _ := gzip.NewWriterLevel(&packed, gzip.NoCompression)
+	z.Write(plain.Bytes())
+	z.Close()
+	return packed.Bytes(), sha256Of(plain.Bytes())
 }
 
 // location joins an upload's address with its digest.

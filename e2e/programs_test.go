@@ -146,7 +146,7 @@ func TestPodman(t *testing.T) {
 	hub := theHub(t)
 	c := hub.account(t)
 	repo := c.repository(t, true)
-	i := newImage(0, 0)
+	i := newImage(1, 100)
 	c.mustPush(t, repo, "v1", i)
 	run := containers(t)
 	name := strings.TrimPrefix(repo, c.user+"/")
@@ -154,8 +154,8 @@ func TestPodman(t *testing.T) {
 	if !strings.Contains(out, hub.host+"/"+repo) {
 		t.Errorf("podman's search finds %q, not %s", out, repo)
 	}
-	tags := run("podman", "search", "--tls-verify=false", "--list-tags", "--format", "{{.Tag}}", hub.host+"/"+repo)
-	if strings.TrimSpace(tags) != "v1" {
+	tags := run("podman", "search", "--tls-verify=false", "--list-tags", hub.host+"/"+repo)
+	if !strings.HasSuffix(strings.TrimSpace(tags), hub.host+"/"+repo+"  v1") {
 		t.Errorf("podman lists the tags %q", tags)
 	}
 }

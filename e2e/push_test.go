@@ -130,7 +130,7 @@ func TestSHA512(t *testing.T) {
 	if err := c.pushBlob(t.Context(), repo, d.Digest, config); err != nil {
 		t.Fatal(err)
 	}
-	b, _ := json.Marshal(manifest{SchemaVersion: 2, MediaType: imageType, Config: &d})
+	b, _ := json.Marshal(manifest{SchemaVersion: 2, MediaType: imageType, Config: &d, Layers: []descriptor{}})
 	if err := c.pushManifest(t.Context(), repo, sha512Of(b), imageType, b); err != nil {
 		t.Fatal(err)
 	}
