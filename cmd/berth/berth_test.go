@@ -328,3 +328,37 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 		t.Error("the request was answered")
 	}
 }
+
+func TestChores(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var short, long []time.Duration
+		note := func(to *[]time.Duration) func(context.Context) error {
+			return func(ctx context.Context) error {
+				if err := ctx.Err(); err != nil {
+					t.Error("a chore was begun with its time over")
+				}
+				*to = append(*to, time.Since(start))
+				return errors.New("to be tried again")
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		group := keep(ctx, []chore{
+			{"short", time.Second, true, note(&short)},
+			{"long", time.Hour, false, note(&long)},
+			{"off", 0, true, note(&long)},
+		}, slog.New(slog.DiscardHandler))
+		time.Sleep(2*time.Hour + 2500*time.Millisecond)
+		stop()
+		group.Wait()
+		if want := []time.Duration{time.Second, 2 * time.Second}; !slices.Equal(short[:2], want) {
+			t.Errorf("the short chore was begun at %v, not %v", short[:2], want)
+		}
+		if got := short[len(short)-1]; got != 2*time.Hour+2500*time.Millisecond {
+			t.Errorf("the short chore was last done at %v", got)
+		}
+		if want := []time.Duration{time.Minute, time.Hour + time.Minute}; !slices.Equal(long, want) {
+			t.Errorf("the long chore was done at %v, not %v", long, want)
+		}
+	})
+}

@@ -133,8 +133,8 @@ func (s *settings) until(ctx context.Context, server *http.Server, listener net.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 	work, stop := context.WithCancel(ctx)
-	schedules := s.schedules(work, h)
-	defer schedules.Wait()
+	chores := keep(work, s.chores(h), log)
+	defer chores.Wait() // after the last request, whose pulls they count
 	defer stop()
 
 	failed := make(chan error, 1)
@@ -152,7 +152,6 @@ func (s *settings) until(ctx context.Context, server *http.Server, listener net.
 	case got := <-signals:
 		log.Info("stopping", "signal", got.String(), "grace", s.grace.String())
 	}
-	stop()
 	return s.shutDown(server, signals, log)
 }
 
