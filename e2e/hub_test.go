@@ -222,7 +222,7 @@ type answer struct {
 	body   []byte
 }
 
-func (a answer) String() string { return fmt.Sprintf("%d %s", a.status, a.body) }
+func (a answer) String() string { return fmt.Sprintf("%d %.1000s", a.status, a.body) }
 
 // plain follows no redirect, so that a test sees it.
 var plain = &http.Client{
@@ -264,7 +264,7 @@ func (c client) call(t *testing.T, want int, method, path, body string, headers 
 		t.Fatal(err)
 	}
 	if a.status != want {
-		t.Fatalf("%s %s %s answers %s, not %d", method, path, body, a, want)
+		t.Fatalf("%s %s %.300q answers %s, not %d", method, path, body, a, want)
 	}
 	return a
 }
