@@ -17,6 +17,9 @@ func parseMultipart(body []byte, boundary string) (url.Values, error) {
 	if boundary == "" {
 		return nil, hub.Fail(hub.BadRequest, "the multipart form has no boundary")
 	}
+	if !bytes.Contains(body, []byte("--"+boundary+"--")) {
+		return nil, hub.Fail(hub.BadRequest, "the multipart form is damaged or cut off")
+	}
 	values := make(url.Values)
 	r := multipart.NewReader(bytes.NewReader(body), boundary)
 	for n := 0; ; n++ {

@@ -120,16 +120,36 @@ func Paged[T any](c *Call, p PageQuery, count int64, results []T, cursor string)
 	return c.JSON(200, page)
 }
 
-// pageLink is the absolute address of another page, with every other parameter kept.
+// pageLink is the absolute address of another page, with every other parameter
+// kept; page 0 = a list without numbered pages.
 func (c *Call) pageLink(page int, cursor string) *string {
 	q := c.URLQuery()
-	q.Set("page", strconv.Itoa(page))
+	if page > 0 {
+		q.Set("page", strconv.Itoa(page))
+	}
 	q.Del("cursor")
 	if cursor != "" {
 		q.Set("cursor", base64.RawURLEncoding.EncodeToString([]byte(cursor)))
 	}
 	s := c.URL(c.R.URL.Path, q)
 	return &s
+}
+
+// Links sets the header Link of a list that is a bare array: where it goes on, and
+// with paged also the page before. next is the next page's cursor; "" = there is none.
+func (c *Call) Links(p PageQuery, next string, paged bool) {
+	add := func(page int, cursor, rel string) {
+		if !paged {
+			page = 0
+		}
+		c.W.Header().Add("Link", "<"+*c.pageLink(page, cursor)+`>; rel="`+rel+`"`)
+	}
+	if next != "" {
+		add(p.Page+1, next, "next")
+	}
+	if paged && p.Page > 1 {
+		add(p.Page-1, "", "prev")
+	}
 }
 
 // Limits of a list that is no page, and of a page too: what a list has beyond is

@@ -1,0 +1,175 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"regexp"
+	"strings"
+
+	"berth/shared/store"
+)
+
+// TagView is a tag with what stands beside its record.
+type TagView struct {
+	Tag
+	PulledAt Time // the last pull by this tag or its digest
+}
+
+// TagList is a window of a repository's tags.
+type TagList struct {
+	Count int64 // of all tags
+	Tags  []TagView
+	Next  string // what the next window comes after; "" = there is none
+}
+
+// TagListKeys are what [Hub.ListTags] and [Hub.ViewTag] want of the grant.
+func TagListKeys(repoID string) []store.Key { return []store.Key{statsKey(repoID)} }
+
+// place is where a tag stands among the pushes: what a window comes after.
+var place = regexp.MustCompile(`^[0-9a-f]{16}/[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+
+// ListTags lists the granted repository's tags (role Reader), newest push first. A
+// window at the start or After a place reads what it returns; one with a Skip also
+// what it skips.
+func (h *Hub) ListTags(ctx context.Context, g Grant, w Window) (TagList, error) {
+	list := TagList{Count: statsOf(g.items[0]).Tags}
+	skip := w.Skip
+	if w.After != "" {
+		skip = 0
+		if !place.MatchString(w.After) {
+			return list, FailField("cursor", "is not one that the hub gave")
+		}
+	} else if skip > 0 && int64(skip) >= list.Count {
+		return list, nil
+	}
+	r := store.Prefix(store.Tags, tagKey(g.RepoID, "x").Part, "pushed/", min(skip+w.Size+1, maxEntries))
+	if w.After != "" {
+		r = r.After("pushed/" + w.After)
+	}
+	last := ""
+	err := h.each(ctx, r, func(item store.Item) error {
+		if skip > 0 {
+			skip--
+			return nil
+		}
+		if len(list.Tags) == w.Size {
+			list.Next = last
+			return errEnough
+		}
+		t, err := decode[Tag](item)
+		list.Tags, last = append(list.Tags, TagView{Tag: t}), strings.TrimPrefix(item.Sort, "pushed/")
+		return err
+	})
+	if err != nil && err != errEnough {
+		return list, err
+	}
+	return list, h.pulledAt(ctx, g, list.Tags)
+}
+
+// Place is where the tag stands among the pushes: what a window may come after.
+func (t TagView) Place() string {
+	return strings.TrimPrefix(pushedKey("x", t.Tag).Sort, "pushed/")
+}
+
+// pulledAt reads when the tags were pulled last.
+func (h *Hub) pulledAt(ctx context.Context, g Grant, tags []TagView) error {
+	keys := make([]store.Key, len(tags))
+	for i, t := range tags {
+		keys[i] = pulledKey(g.RepoID, t.Name)
+	}
+	items, err := h.getAll(ctx, keys)
+	for i := range items {
+		tags[i].PulledAt = AtMilli(items[i].Counts[countPulledAt])
+	}
+	return err
+}
+
+// TagContent is what a tag points at.
+type TagContent struct {
+	TagView
+	Config    *Descriptor  // of an image
+	Layers    []Descriptor // of an image
+	Manifests []Descriptor // of an index
+	History   []Step       // of an image whose configuration tells it
+}
+
+// Step is how a layer came to be. See the OCI Image Specification, "Image
+// Configuration", history.
+type Step struct {
+	Created    *Time  `json:"created,omitempty"`
+	CreatedBy  string `json:"created_by,omitempty"`
+	Author     string `json:"author,omitempty"`
+	Comment    string `json:"comment,omitempty"`
+	EmptyLayer bool   `json:"empty_layer,omitempty"`
+}
+
+// maxConfig is the longest image configuration whose history is read, in bytes.
+const maxConfig = 1 << 20
+
+// ViewTag reads a tag of the granted repository (role Reader) with what its manifest
+// and its image configuration say: TagNotFound.
+func (h *Hub) ViewTag(ctx context.Context, g Grant, name string) (TagContent, error) {
+	var v TagContent
+	var err error
+	if v.Tag, err = h.Tag(ctx, g, name); err != nil {
+		return v, err
+	}
+	views := []TagView{v.TagView}
+	if err := h.pulledAt(ctx, g, views); err != nil {
+		return v, err
+	}
+	v.TagView = views[0]
+	pull, err := h.Manifest(ctx, g, v.Digest)
+	if err != nil {
+		return v, err
+	}
+	body, err := h.bytesOf(h.OpenManifest(ctx, pull))
+	if err != nil {
+		return v, err
+	}
+	c, err := ParseManifest(pull.MediaType, body)
+	if err != nil {
+		return v, err
+	}
+	v.Config, v.Layers, v.Manifests = c.Config, c.Layers, c.Manifests
+	if c.Config != nil && c.Config.Size <= maxConfig && isImageConfig(c.Config.MediaType) {
+		v.History, err = h.history(ctx, g, c.Config.Digest)
+	}
+	return v, err
+}
+
+func isImageConfig(mediaType string) bool {
+	return mediaType == "application/vnd.oci.image.config.v1+json" || mediaType == "application/vnd.docker.container.image.v1+json"
+}
+
+// history reads an image configuration. One that is no JSON has no history.
+func (h *Hub) history(ctx context.Context, g Grant, config string) ([]Step, error) {
+	link, err := h.Blob(ctx, g, config)
+	if err != nil {
+		return nil, err
+	}
+	if link.Size > maxConfig {
+		return nil, nil
+	}
+	body, err := h.bytesOf(h.ReadBlob(ctx, link, 0, link.Size))
+	if err != nil {
+		return nil, err
+	}
+	var c struct {
+		History []Step `json:"history"`
+	}
+	if json.Unmarshal(body, &c) != nil {
+		return nil, nil
+	}
+	return c.History, nil
+}
+
+// bytesOf reads what was opened, and closes it.
+func (h *Hub) bytesOf(r io.ReadCloser, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
