@@ -233,7 +233,7 @@ func (h *Hub) read(ctx context.Context, r store.Range, prefix, base string) iter
 			}
 			return nil
 		})
-		if err != nil && err != errEnough {
+		if err != nil {
 			yield(listed{}, err)
 		}
 	}

@@ -61,7 +61,7 @@ func (h *Hub) ListTags(ctx context.Context, g Grant, w Window) (TagList, error) 
 		list.Tags, last = append(list.Tags, TagView{Tag: t}), strings.TrimPrefix(item.Sort, "pushed/")
 		return err
 	})
-	if err != nil && err != errEnough {
+	if err != nil {
 		return list, err
 	}
 	return list, h.pulledAt(ctx, g, list.Tags)
@@ -103,9 +103,6 @@ type Step struct {
 	Comment    string `json:"comment,omitempty"`
 	EmptyLayer bool   `json:"empty_layer,omitempty"`
 }
-
-// maxConfig is the longest image configuration whose history is read, in bytes.
-const maxConfig = 1 << 20
 
 // ViewTag reads a tag of the granted repository (role Reader) with what its manifest
 // and its image configuration say: TagNotFound.
