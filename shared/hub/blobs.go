@@ -132,7 +132,8 @@ func (h *Hub) hold(g Grant, digest string, blob, link store.Item, object Blob) (
 	}
 	ops = append(ops,
 		store.Create(link.Key, encode(Link(object))),
-		store.Put(backLinkKey(digest, g.NamespaceID, g.RepoID), nil))
+		store.Put(backLinkKey(digest, g.NamespaceID, g.RepoID), nil),
+		store.Put(sweepKey(sweepLinks, g.RepoID), nil))
 	return append(ops, charge(g, digest, map[string]int64{statBytes: object.Size})...), nil
 }
 

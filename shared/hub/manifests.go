@@ -24,8 +24,7 @@ type Manifest struct {
 	PushedAt     Time     `json:"pushed_at"`
 	// Object is the key in Layers of a manifest that is too long for an item.
 	Object string `json:"object,omitempty"`
-	// Blobs and Manifests are the digests that it refers to and that were in the
-	// repository when it was pushed.
+	// Blobs and Manifests are the digests that it refers to.
 	Blobs     []string `json:"blobs,omitempty"`
 	Manifests []string `json:"manifests,omitempty"`
 }
@@ -129,8 +128,9 @@ type seen struct {
 	tags     []store.Item
 	links    []store.Item // that the manifest relies on
 	children []Manifest
-	blobs    []string
-	refs     []string // manifests
+	blobs    []string // digests of links
+	absent   []string // digests of layers that are not here, and need not be
+	refs     []string // digests of children
 }
 
 func (p *push) try(ctx context.Context) error {
@@ -272,6 +272,7 @@ func (p *push) references() []reference {
 func (s *seen) take(r reference, item store.Item) error {
 	switch {
 	case !item.Found() && r.optional:
+		s.absent = append(s.absent, r.Digest)
 		return nil
 	case !item.Found():
 		what := "blob"
@@ -324,7 +325,8 @@ func (p *push) describe(ctx context.Context, s seen, now Time) (Manifest, error)
 	c := p.content
 	m := Manifest{
 		Digest: p.digest, MediaType: c.MediaType, ArtifactType: c.ArtifactType, Size: int64(len(p.body)),
-		ImageSize: int64(len(p.body)), ImageID: hexOf(p.digest), PushedAt: now, Blobs: s.blobs, Manifests: s.refs,
+		ImageSize: int64(len(p.body)), ImageID: hexOf(p.digest), PushedAt: now,
+		Blobs: slices.Concat(s.blobs, s.absent), Manifests: s.refs,
 	}
 	if c.Subject != nil {
 		m.Subject = c.Subject.Digest

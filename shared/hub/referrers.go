@@ -64,7 +64,7 @@ func (h *Hub) Referrers(ctx context.Context, g Grant, subject, artifactType, las
 	base := "referrer/" + subject + "/"
 	r := store.Prefix(store.Tags, "repo/"+g.RepoID, prefix, 100)
 	if last != "" {
-		r = r.After(base + strings.ToValidUTF8(last, "\uFFFD"))
+		r = r.After(base + last)
 	}
 	size, place := 0, ""
 	err = h.each(ctx, r, func(i store.Item) error {

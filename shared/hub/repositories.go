@@ -157,8 +157,8 @@ func (h *Hub) PushedRepository(ctx context.Context, g Grant) (Grant, error) {
 	return g, err
 }
 
-// DeleteRepository removes the granted repository (role Owner) at once; what it
-// held is swept afterwards. If empty is set, one that has tags answers
+// DeleteRepository removes the granted repository (role Owner) at once and gives its
+// bytes back to the quota; what it held is swept afterwards. If empty is set, one that has tags answers
 // RepositoryNotEmpty and stays.
 func (h *Hub) DeleteRepository(ctx context.Context, g Grant, empty bool) error {
 	return h.settle(ctx, func(lost bool) error {
@@ -185,20 +185,12 @@ func (h *Hub) DeleteRepository(ctx context.Context, g Grant, empty bool) error {
 			store.Delete(allIndexKey(r.Path())),
 			store.Delete(publicIndexKey(r.Path())),
 			store.Put(sweepKey(sweepRepository, r.ID), items[0].Value),
+			store.CheckFrom(items[1]), // what is given back is all that was charged
 		}
 		ops = append(ops, tally(r, map[string]int64{visibility(r.Public): -1})...)
-		if empty {
-			ops = append(ops, store.CheckFrom(items[1]))
+		if bytes := items[1].Counts[statBytes]; bytes != 0 {
+			ops = append(ops, store.Add(usedKey(r.NamespaceID, shardOf(r.ID)), map[string]int64{countBytes: -bytes}))
 		}
 		return h.change(ctx, ops...)
 	})
 }
-
-// Kinds of work that sweeps end.
-const (
-	sweepRepository = "repository" // KEY = id: what a deleted repository left
-	sweepNamespace  = "namespace"  // KEY = id: what a deleted namespace left
-	sweepUpload     = "upload"     // KEY = start time/id: uploads under way
-	sweepObject     = "object"     // KEY = object key: objects that no record wants
-	sweepBlob       = "blob"       // KEY = digest: blobs that lost a link
-)

@@ -30,9 +30,6 @@ func byDigestKey(repoID, digest, tag string) store.Key {
 	return tkey("repo/"+repoID, "bydigest/"+digest+"/"+tag)
 }
 
-// opsOfTag is how many operations tagOps and untagOps make at most.
-const opsOfTag = 5
-
 // tagOps point a tag at a manifest. was is the tag as it was read. added is 1 if
 // the tag is new.
 func tagOps(repoID string, was store.Item, t Tag) (ops []store.Op, added int64, err error) {
@@ -140,10 +137,7 @@ func (h *Hub) TagNames(ctx context.Context, g Grant, last string, n int) (names 
 	names = []string{}
 	r := store.Prefix(store.Tags, tagKey(g.RepoID, "x").Part, "tag/", min(n+1, 1000))
 	if last != "" {
-		if len(last) > maxTag { // no tag is that long: what sorts after it sorts after its start
-			last = last[:maxTag]
-		}
-		r = r.After("tag/" + strings.ToValidUTF8(last, "\uFFFD"))
+		r = r.After("tag/" + last)
 	}
 	err = h.each(ctx, r, func(i store.Item) error {
 		if len(names) == n {
@@ -156,4 +150,47 @@ func (h *Hub) TagNames(ctx context.Context, g Grant, last string, n int) (names 
 	return names, more, err
 }
 
-const maxTag = 128
+// Retag points the tag to at the manifest of the tag from (role Writer): TagNotFound,
+// TagImmutable.
+func (h *Hub) Retag(ctx context.Context, g Grant, from, to string) error {
+	if err := CheckTag(to); err != nil {
+		return err
+	}
+	return h.again(ctx, func() error {
+		source, err := h.Tag(ctx, g, from)
+		if err != nil {
+			return err
+		}
+		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), tagKey(g.RepoID, to), manifestKey(g.RepoID, source.Digest))
+		if err != nil {
+			return err
+		}
+		repo, err := h.mutable(g, items[0])
+		if err != nil {
+			return err
+		}
+		was, err := found[Tag](items[1])
+		if err != nil {
+			return err
+		}
+		if repo.ImmutableTags && was.Digest != "" && was.Digest != source.Digest {
+			return immutable(g, to)
+		}
+		if !items[2].Found() { // deleted since its tag was read
+			return noTag(g, from)
+		}
+		m, err := decode[Manifest](items[2])
+		if err != nil {
+			return err
+		}
+		now := h.now()
+		ops, added, err := tagOps(g.RepoID, items[1], m.tag(to, now))
+		if err != nil {
+			return err
+		}
+		stats := store.Add(statsKey(g.RepoID), map[string]int64{statTags: added})
+		stats.Set = map[string]int64{statPushed: now.UnixMilli()}
+		ops = append(ops, h.touch(items[2].Key), stats, store.CheckAt(items[0].Key, items[0].Version))
+		return h.change(ctx, append(ops, h.pushed(g, m, []string{to})...)...)
+	})
+}

@@ -74,7 +74,7 @@ func (h *Hub) deleteManifest(ctx context.Context, g Grant, digest string) (rest 
 		ops = append(ops, store.Add(statsKey(id), map[string]int64{statTags: -int64(len(tags))}))
 		return true, h.Records.Write(ctx, ops...)
 	}
-	ops = append(ops, store.DeleteAt(items[1].Key, items[1].Version))
+	ops = append(ops, store.DeleteAt(items[1].Key, items[1].Version), store.Put(sweepKey(sweepLinks, id), nil))
 	ops = append(ops, m.removal(id)...)
 	ops = append(ops, charge(g, digest, map[string]int64{
 		statTags: -int64(len(tags)), statManifests: -1, statBytes: -m.Size,

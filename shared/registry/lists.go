@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"berth/shared/hub"
 	"berth/shared/web"
@@ -44,13 +45,40 @@ func listTags(c *web.Call) error {
 		return c.JSON(http.StatusOK, list)
 	}
 	var more bool
-	if list.Tags, more, err = c.Hub.TagNames(c.Context(), c.Grant, c.URLQuery().Get("last"), n); err != nil {
+	if list.Tags, more, err = c.Hub.TagNames(c.Context(), c.Grant, validUTF8(c.URLQuery().Get("last")), n); err != nil {
 		return err
 	}
 	if more {
 		next(c, url.Values{"last": list.Tags[len(list.Tags)-1:]})
 	}
 	return c.JSON(http.StatusOK, list)
+}
+
+type catalogList struct {
+	Repositories []string `json:"repositories"`
+}
+
+func catalog(c *web.Call) error {
+	n, err := pageSize(c)
+	if err != nil {
+		return err
+	}
+	paths, more, err := c.Hub.Catalog(c.Context(), c.Caller, validUTF8(c.URLQuery().Get("last")), n)
+	if err != nil {
+		return err
+	}
+	if more {
+		next(c, url.Values{"last": paths[len(paths)-1:]})
+	}
+	return c.JSON(http.StatusOK, catalogList{paths})
+}
+
+// maxLast is longer than any name or place in a list.
+const maxLast = 512
+
+// validUTF8 makes what a client calls the last name one that can be compared with.
+func validUTF8(last string) string {
+	return strings.ToValidUTF8(last[:min(len(last), maxLast)], "\uFFFD")
 }
 
 // referrerIndex is the answer of the referrers API: an OCI image index.
@@ -62,7 +90,7 @@ type referrerIndex struct {
 
 func listReferrers(c *web.Call) error {
 	q := c.URLQuery()
-	list, after, err := c.Hub.Referrers(c.Context(), c.Grant, c.Var("digest"), q.Get("artifactType"), q.Get("last"))
+	list, after, err := c.Hub.Referrers(c.Context(), c.Grant, c.Var("digest"), q.Get("artifactType"), validUTF8(q.Get("last")))
 	if err != nil {
 		return err
 	}

@@ -174,6 +174,12 @@ func listRoutes() []web.Route {
 	}
 	return []web.Route{
 		{
+			Name: "registry-catalog", Surface: web.Registry, Method: http.MethodGet, Pattern: "/v2/_catalog", Rule: web.Open,
+			Needs:  reads,
+			Doc:    web.Doc{Summary: "List the repositories that the caller may read", Query: n, Answers: map[int]any{200: catalogList{}}},
+			Handle: catalog,
+		},
+		{
 			Name: "registry-tag-list", Surface: web.Registry, Method: http.MethodGet, Pattern: repository + "/tags/list", Rule: web.RepositoryReader,
 			Needs:  reads,
 			Doc:    web.Doc{Summary: "List tags by name", Query: n, Answers: map[int]any{200: tagList{}}},
@@ -183,7 +189,9 @@ func listRoutes() []web.Route {
 			Name: "registry-referrer-list", Surface: web.Registry, Method: http.MethodGet, Pattern: repository + "/referrers/{digest}", Rule: web.RepositoryReaderOrNew,
 			Needs: with(reads, web.ReadLayers),
 			Doc: web.Doc{
-				Summary: "List the manifests that refer to a subject", Query: []web.Param{{Name: "artifactType", About: "only those of this type"}},
+				Summary: "List the manifests that refer to a subject", Query: []web.Param{
+					{Name: "artifactType", About: "only those of this type"}, {Name: "last", About: "where a Link goes on"},
+				},
 				Answers: map[int]any{200: referrerIndex{}},
 			},
 			Handle: listReferrers,

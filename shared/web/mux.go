@@ -108,8 +108,29 @@ func clean(p string) bool {
 // NoRoute answers a path that nothing serves.
 func NoRoute(h *hub.Hub, s Surface) http.Handler {
 	return bare(h, s, func(c *Call) error {
+		if name, ok := imageName(c.R.URL.Path); ok && s == Registry {
+			return hub.Fail(hub.BadRepository, "%q is no name of a repository: it has two parts, namespace/repository", name)
+		}
 		return hub.Fail(hub.NotFound, "there is nothing at %s; /openapi.json lists what there is", c.R.URL.Path)
 	})
+}
+
+// imageName is the name in a path that is the registry's but for a name of more or
+// fewer than two parts.
+func imageName(path string) (name string, ok bool) {
+	rest, ok := strings.CutPrefix(path, "/v2/")
+	if !ok {
+		return "", false
+	}
+	if name, ok := strings.CutSuffix(rest, "/tags/list"); ok {
+		return name, name != ""
+	}
+	for _, kind := range []string{"/blobs/uploads", "/manifests/", "/blobs/", "/referrers/"} {
+		if at := strings.LastIndex(rest, kind); at > 0 {
+			return rest[:at], true
+		}
+	}
+	return "", false
 }
 
 func (m *mux) wrongMethod(s Surface, pattern string) http.Handler {
@@ -118,7 +139,7 @@ func (m *mux) wrongMethod(s Surface, pattern string) http.Handler {
 	allow := strings.Join(slices.Compact(methods), ", ")
 	return bare(m.hub, s, func(c *Call) error {
 		c.W.Header().Set("Allow", allow)
-		return hub.Fail(hub.WrongMethod, "%s does not work here; use %s", c.R.Method, allow)
+		return hub.Fail(hub.WrongMethod, "this method does not work here; use %s", allow)
 	})
 }
 
