@@ -139,14 +139,18 @@ func FailField(name, format string, args ...any) error {
 	return &Error{Code: BadField, Message: name + ": " + fmt.Sprintf(format, args...), Detail: map[string]string{"field": name}}
 }
 
-// is reports whether an error is a failure of that kind.
-func is(err error, c Code) bool {
+// CodeOf is the kind of a failure, "" for the hub's own trouble and for none.
+func CodeOf(err error) Code {
 	var e *Error
-	return errors.As(err, &e) && e.Code == c
+	errors.As(err, &e)
+	if e == nil {
+		return ""
+	}
+	return e.Code
 }
 
+// is reports whether an error is a failure of that kind.
+func is(err error, c Code) bool { return CodeOf(err) == c }
+
 // isRefusal tells a failure that the caller is told about from the hub's own trouble.
-func isRefusal(err error) bool {
-	var e *Error
-	return errors.As(err, &e)
-}
+func isRefusal(err error) bool { return CodeOf(err) != "" }

@@ -51,6 +51,8 @@ type Window struct {
 	Size  int
 	Skip  int    // entries before it, where After is ""
 	After string // the name that it follows
+	// Reverse begins at the list's other end; where a list offers it.
+	Reverse bool
 }
 
 // RepositoryList is a window of a list.

@@ -29,7 +29,8 @@ func TagListKeys(repoID string) []store.Key { return []store.Key{statsKey(repoID
 // place is where a tag stands among the pushes: what a window comes after.
 var place = regexp.MustCompile(`^[0-9a-f]{16}/[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
-// ListTags lists the granted repository's tags (role Reader), newest push first. A
+// ListTags lists the granted repository's tags (role Reader), newest push first, or
+// with Reverse last. A
 // window at the start or After a place reads what it returns; one with a Skip also
 // what it skips.
 func (h *Hub) ListTags(ctx context.Context, g Grant, w Window) (TagList, error) {
@@ -44,6 +45,7 @@ func (h *Hub) ListTags(ctx context.Context, g Grant, w Window) (TagList, error) 
 		return list, nil
 	}
 	r := store.Prefix(store.Tags, tagKey(g.RepoID, "x").Part, "pushed/", min(skip+w.Size+1, maxEntries))
+	r.Reverse = w.Reverse
 	if w.After != "" {
 		r = r.After("pushed/" + w.After)
 	}

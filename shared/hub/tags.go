@@ -151,8 +151,9 @@ func (h *Hub) TagNames(ctx context.Context, g Grant, last string, n int) (names 
 }
 
 // Retag points the tag to at the manifest of the tag from (role Writer): TagNotFound,
-// TagImmutable.
-func (h *Hub) Retag(ctx context.Context, g Grant, from, to string) error {
+// TagImmutable. Where to names another manifest already, it is moved if override is
+// set; else that is a Conflict.
+func (h *Hub) Retag(ctx context.Context, g Grant, from, to string, override bool) error {
 	if err := CheckTag(to); err != nil {
 		return err
 	}
@@ -173,8 +174,13 @@ func (h *Hub) Retag(ctx context.Context, g Grant, from, to string) error {
 		if err != nil {
 			return err
 		}
-		if repo.ImmutableTags && was.Digest != "" && was.Digest != source.Digest {
-			return immutable(g, to)
+		if was.Digest != "" && was.Digest != source.Digest {
+			switch {
+			case repo.ImmutableTags:
+				return immutable(g, to)
+			case !override:
+				return Fail(Conflict, "%s has a tag %s already; set override to move it", g.Path(), to)
+			}
 		}
 		if !items[2].Found() { // deleted since its tag was read
 			return noTag(g, from)

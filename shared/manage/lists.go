@@ -1,10 +1,12 @@
 package manage
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"berth/shared/hub"
 	"berth/shared/web"
@@ -87,10 +89,10 @@ func parseList(q url.Values, columns ...string) (listQuery, error) {
 }
 
 // listed answers with a bare array. Content-Range says which entries of how many
-// these are, the first counted as 0: 0-9/57. What an answer cannot hold is had from
-// the link to the next.
-func listed[T any](c *web.Call, l listQuery, entries []T, total int64) error {
-	if n := web.Fit(entries); n < len(entries) {
+// these are, the first counted as 0: 0-9/57. What an answer cannot hold of the
+// entries that were wanted is had from the link to the next.
+func listed[T any](c *web.Call, l listQuery, entries []T, wanted int, total int64) error {
+	if n := web.Fit(entries); n < wanted {
 		entries = entries[:n]
 		q := c.URLQuery()
 		q.Set("offset", strconv.Itoa(l.offset+n))
@@ -157,15 +159,39 @@ func listRepositories(c *web.Call) error {
 		return err
 	}
 	entries := make([]repositoryEntry, 0, len(list.Repositories))
-	for _, r := range list.Repositories {
+	newest, err := newestTags(c, list.Repositories)
+	if err != nil {
+		return err
+	}
+	for i, r := range list.Repositories {
 		entries = append(entries, repositoryEntry{
 			Name: r.Name, Category: r.Category, Description: r.Description, Size: r.Stats.Bytes, Public: r.Public,
 			Images: r.Stats.Tags, Downloads: r.Stats.Downloads, Created: r.CreatedAt, Updated: r.UpdatedAt,
 			Logo: r.Logo, URL: r.Logo, Path: pullPath(c, r.Path()), InternalPath: pullPath(c, r.Path()),
-			DomainName: r.Namespace, Namespace: r.Namespace, Tags: []string{}, Total: list.Count,
+			DomainName: r.Namespace, Namespace: r.Namespace, Tags: newest[i], Total: list.Count,
 		})
 	}
-	return listed(c, l, entries, list.Count)
+	return listed(c, l, entries, len(entries), list.Count)
+}
+
+// shownTags is how many tags a list shows of each repository.
+const shownTags = 20
+
+// newestTags reads the tags that a list shows, of some repositories at once.
+func newestTags(c *web.Call, list []hub.RepositoryView) ([][]string, error) {
+	newest := make([][]string, len(list))
+	failed := make([]error, len(list))
+	free := make(chan struct{}, 8)
+	var wg sync.WaitGroup
+	for i, r := range list {
+		free <- struct{}{}
+		wg.Go(func() {
+			newest[i], failed[i] = c.Hub.NewestTags(c.Context(), r, shownTags)
+			<-free
+		})
+	}
+	wg.Wait()
+	return newest, errors.Join(failed...)
 }
 
 // orders are the columns that lists of repositories may be sorted by.
