@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -46,6 +47,11 @@ func (d *data) open() (err error) {
 		return errors.Join(err, d.records.Close())
 	}
 	return nil
+}
+
+// hub is the hub over the folder.
+func (d *data) hub(public *url.URL) *hub.Hub {
+	return hub.New(d.records, d.layers, d.keys, hub.Options{PublicURL: public})
 }
 
 func (d *data) recordsPath() string { return filepath.Join(d.path, "records.db") }

@@ -24,6 +24,12 @@ const settling = time.Minute
 func (s *settings) chores(h *hub.Hub) []chore {
 	return []chore{
 		{"count pulls", time.Second, true, h.FlushPulls},
+		{"gc", s.sweepEvery, false, func(ctx context.Context) error {
+			r, err := h.Sweep(ctx)
+			h.Log.InfoContext(ctx, "swept", "uploads", r.Uploads, "repositories", r.Repositories, "links", r.Links,
+				"blobs", r.Blobs, "objects", r.Objects, "bytes", r.Bytes)
+			return err
+		}},
 	}
 }
 

@@ -100,10 +100,8 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	h := hub.New(data.records, data.layers, data.keys, hub.Options{
-		PublicURL: public, OpenSignup: s.signup.value == "open", AllowedHosts: s.allowHosts,
-	})
-	h.Log = log
+	h := data.hub(public)
+	h.Options.OpenSignup, h.Options.AllowedHosts, h.Log = s.signup.value == "open", s.allowHosts, log
 	if err := firstStart(ctx, h, out); err != nil {
 		return err
 	}
@@ -234,7 +232,8 @@ func firstStart(ctx context.Context, h *hub.Hub, out io.Writer) error {
 		return err
 	}
 	if given != "" {
-		made = "the one in BERTH_ADMIN_PASSWORD"
+		_, err = fmt.Fprintf(out, "This is a new hub. Log in as %s with the password in BERTH_ADMIN_PASSWORD.\n", hub.FirstAdministrator)
+		return err
 	}
 	_, err = fmt.Fprintf(out, "This is a new hub. Log in as %s; the password is shown this once:\n\n    %s\n\n", hub.FirstAdministrator, made)
 	return err

@@ -2,8 +2,10 @@ package routes
 
 import (
 	"net/http"
+	"time"
 
 	"berth/shared/hub"
+	"berth/shared/store"
 	"berth/shared/web"
 )
 
@@ -21,6 +23,17 @@ func operator() []web.Route {
 		Name: "openapi", Surface: web.Operator, Method: http.MethodGet, Pattern: "/openapi.json", Rule: web.Open,
 		Doc:    web.Doc{Summary: "This document", Answers: map[int]any{200: map[string]any{}}},
 		Handle: openapi,
+	}, {
+		Name: "gc-run", Surface: web.HubAPI, Method: http.MethodPost, Pattern: "/v1/admin/gc", Rule: web.Administrators,
+		Needs:  web.Needs{Write: store.Tables, Layers: web.WriteLayers},
+		Doc:    web.Doc{Summary: "Collect what nothing refers to, now", Answers: map[int]any{200: hub.SweepReport{}}},
+		Handle: sweep,
+	}, {
+		Name: "admin-create", Surface: web.HubAPI, Method: http.MethodPost, Pattern: "/v1/admin/accounts", Rule: web.Administrators,
+		Needs: web.Needs{Write: []store.Table{store.Repositories}},
+		Doc: web.Doc{Summary: "Make an administrator's account", Body: newAdministrator{},
+			Answers: map[int]any{201: administrator{}}},
+		Handle: createAdministrator,
 	}}
 }
 
@@ -34,4 +47,39 @@ func ready(c *web.Call) error {
 		return hub.Fail(hub.Unavailable, "the storage does not answer")
 	}
 	return c.JSON(http.StatusOK, status{"ok"})
+}
+
+// sweep answers when the sweep is done, however long that takes.
+func sweep(c *web.Call) error {
+	http.NewResponseController(c.W).SetWriteDeadline(time.Time{})
+	report, err := c.Hub.Sweep(c.Context())
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, report)
+}
+
+type newAdministrator struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+	Email    string `json:"email"`
+	RealName string `json:"realname"`
+}
+
+type administrator struct {
+	Username string `json:"username"`
+}
+
+func createAdministrator(c *web.Call) error {
+	var in newAdministrator
+	if err := c.Decode(&in); err != nil {
+		return err
+	}
+	a, err := c.Hub.CreateAccount(c.Context(), hub.NewAccount{
+		Name: in.Username, Password: in.Password, Email: in.Email, RealName: in.RealName, Admin: true,
+	})
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusCreated, administrator{a.Name})
 }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"berth/shared/hub"
+
+	"github.com/spf13/cobra"
+)
+
+// place is the hub that a command looks after: one that runs, through its
+// interface, or a data folder that no hub has open.
+type place struct {
+	data, url, password, token string
+}
+
+func (p *place) flags(c *cobra.Command) *cobra.Command {
+	f := c.Flags()
+	f.StringVar(&p.data, "data", "berth-data", "folder that keeps everything; if a hub runs on it, that one is asked")
+	f.StringVar(&p.url, "url", "", "address of a running hub (default: the one that has the folder)")
+	f.StringVar(&p.token, "token", "", "an administrator's access token, for a running hub")
+	f.StringVar(&p.password, "admin-password", "", "the password of admin, for a running hub, instead of a token")
+	return withEnv(c)
+}
+
+// do does something with the hub: through a running one by a POST, whose body is
+// in, or else directly. It prints what came of it as JSON.
+func (p *place) do(c *cobra.Command, path string, in any, direct func(context.Context, *hub.Hub) (any, error)) error {
+	at := p.url
+	if at == "" {
+		d, err := openData(p.data)
+		var busy *busyError
+		switch {
+		case err == nil:
+			defer d.Close()
+			out, err := direct(c.Context(), d.hub(&url.URL{Scheme: "http", Host: "localhost"}))
+			return report(c.OutOrStdout(), out, err)
+		case !errors.As(err, &busy):
+			return err
+		case busy.URL == "":
+			return fmt.Errorf("%w; try again when it has started", err)
+		}
+		at = busy.URL
+	}
+	out, err := p.post(c.Context(), strings.TrimSuffix(at, "/")+path, in)
+	return report(c.OutOrStdout(), out, err)
+}
+
+func report(w io.Writer, v any, err error) error {
+	var told *hub.Error
+	if errors.As(err, &told) {
+		return errors.New(told.Message)
+	}
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// post asks a running hub.
+func (p *place) post(ctx context.Context, at string, in any) (out json.RawMessage, err error) {
+	if p.token == "" && p.password == "" {
+		return nil, wrongUse("the hub at %s runs; give --token or --admin-password so that it knows you", at)
+	}
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
+	if err != nil {
+		return nil, wrongUse("--url: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if p.token != "" {
+		req.Header.Set("Authorization", "Bearer "+p.token)
+	} else {
+		req.SetBasicAuth(hub.FirstAdministrator, p.password)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode >= 300 {
+		return nil, fmt.Errorf("the hub answers %s: %s", res.Status, refusal(b))
+	}
+	return b, nil
+}
+
+// refusal is the message of an error body.
+func refusal(b []byte) string {
+	var e struct{ Errors []struct{ Message string } }
+	if json.Unmarshal(b, &e) != nil || len(e.Errors) == 0 {
+		return strings.TrimSpace(string(b))
+	}
+	return e.Errors[0].Message
+}
+
+func gcCommand() *cobra.Command {
+	p := &place{}
+	return p.flags(&cobra.Command{
+		Use:   "gc",
+		Short: "Collect what nothing refers to",
+		Long: `Remove what nothing refers to any more: abandoned uploads, layers that lost their
+last manifest, what deleted repositories left. Nothing is touched that was used
+within a day, and pushes and pulls go on meanwhile. A running hub does this by
+itself, every --gc-every.`,
+		Example: "  berth gc\n  BERTH_TOKEN=brt_... berth gc --url https://hub.example.com",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.do(c, "/v1/admin/gc", struct{}{}, func(ctx context.Context, h *hub.Hub) (any, error) { return h.Sweep(ctx) })
+		},
+	})
+}
