@@ -23,6 +23,9 @@ type Upload struct {
 	// Sums are the saved states of the sums over State.Size bytes, by algorithm:
 	// sha256 always, sha512 if it was announced.
 	Sums map[string][]byte `json:"sums"`
+	// Whole is the digest that a Commit gave whose last chunk is in: repeated, it must
+	// not add that chunk again.
+	Whole string `json:"whole,omitempty"`
 }
 
 func (u Upload) sweepKey() store.Key {
@@ -108,11 +111,15 @@ func (h *Hub) Append(ctx context.Context, g Grant, id string, c Chunk) (Upload, 
 	if err != nil {
 		return u, err
 	}
-	return h.append(ctx, u, item, c)
+	if u.Whole != "" {
+		return u, Fail(BadUpload, "the upload has all its bytes: end it with PUT and the digest %s", u.Whole)
+	}
+	return h.append(ctx, u, item, c, "")
 }
 
-// append is Append for an upload that was read as item and is locked.
-func (h *Hub) append(ctx context.Context, u Upload, item store.Item, c Chunk) (Upload, error) {
+// append is Append for an upload that was read as item and is locked. whole is the
+// digest that the upload should have with this chunk; "" if there are more to come.
+func (h *Hub) append(ctx context.Context, u Upload, item store.Item, c Chunk, whole string) (Upload, error) {
 	if c.At >= 0 && c.At != u.State.Size {
 		return u, Fail(BadRange, "the upload has %d bytes: the next chunk must begin there, not at %d", u.State.Size, c.At)
 	}
@@ -120,15 +127,18 @@ func (h *Hub) append(ctx context.Context, u Upload, item store.Item, c Chunk) (U
 	if received.State.Size == u.State.Size {
 		return u, err
 	}
+	if got := received.State.Size - u.State.Size; err == nil && c.Size >= 0 && got != c.Size {
+		err = Fail(BadSize, "%d bytes were announced, %d arrived", c.Size, got)
+	}
+	if err == nil {
+		received.Whole = whole
+	}
 	ctx = context.WithoutCancel(ctx) // a sender that broke off must not lose what arrived
 	if failed := h.Records.Write(ctx, store.Replace(item.Key, item.Version, encode(received))); failed != nil {
 		if isConflict(failed) { // committed or cancelled meanwhile
 			failed = Fail(UploadNotFound, "the upload was ended by another request")
 		}
 		return u, failed
-	}
-	if got := received.State.Size - u.State.Size; err == nil && c.Size >= 0 && got != c.Size {
-		err = Fail(BadSize, "%d bytes were announced, %d arrived", c.Size, got)
 	}
 	return received, err
 }
@@ -193,8 +203,8 @@ func (h *Hub) Commit(ctx context.Context, g Grant, id, digest string, last Chunk
 	if err != nil {
 		return u, err
 	}
-	if last.Body != nil {
-		if u, err = h.append(ctx, u, item, last); err != nil {
+	if last.Body != nil && u.Whole != digest {
+		if u, err = h.append(ctx, u, item, last, digest); err != nil {
 			return u, err
 		}
 	}
@@ -337,10 +347,10 @@ func (h *Hub) drop(ctx context.Context, id string) error {
 		}
 		return h.Records.Write(ctx, store.DeleteAt(item.Key, item.Version), store.Delete(u.sweepKey()), u.unwanted())
 	})
-	if err != nil || u.ID == "" {
-		return err
+	if err == nil && u.ID != "" {
+		h.removeLater(ctx, u.ID, u.State)
 	}
-	return h.remove(ctx, u.ID, u.State)
+	return err
 }
 
 // unwanted notes that no record leads to the upload's object any more.
