@@ -41,6 +41,10 @@ func (t *AccessToken) most() Role {
 	return r
 }
 
+// Allows says whether the token has the permission: pull, push or admin. A stronger
+// one has the weaker.
+func (t *AccessToken) Allows(permission string) bool { return t.most() >= permissions[permission] }
+
 // cap is the most that the token allows in a repository, or with repo "" in the
 // namespace itself, which a token that is bound to repositories does not reach.
 func (t *AccessToken) cap(ns, repo string) Role {
