@@ -37,11 +37,15 @@ type Hub struct {
 	Pulled func(context.Context, PullCount) error
 
 	names   nameCache
-	seen    seenTokens
 	uploads openUploads
-	pulls   pulls
-	pairs   goodPairs
-	hashed  atomic.Int64 // runs of argon2id
+	// seen are registry tokens whose signature was verified: a client sends one with
+	// each request.
+	seen      remembered[string, *RegistryToken]
+	pointers  remembered[revision, pointer]
+	platforms remembered[string, []string] // by the configuration's digest
+	pulls     pulls
+	pairs     goodPairs
+	hashed    atomic.Int64 // runs of argon2id
 }
 
 // Options are what an operator decides.

@@ -17,6 +17,12 @@ const (
 	MediaDockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
+// Media types of an image's configuration.
+const (
+	MediaOCIConfig    = "application/vnd.oci.image.config.v1+json"
+	MediaDockerConfig = "application/vnd.docker.container.image.v1+json"
+)
+
 // Limits of a manifest.
 const (
 	MaxManifest   = 4 << 20 // bytes

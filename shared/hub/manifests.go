@@ -363,9 +363,12 @@ const maxConfig = 1 << 20
 // platform reads what an image runs on from its configuration. One that cannot be
 // understood has none: a registry stores artifacts of any kind.
 func (p *push) platform(ctx context.Context, l Link) ([]string, error) {
-	kind := p.content.Config.MediaType
-	if l.Size > maxConfig || kind != "application/vnd.oci.image.config.v1+json" && kind != "application/vnd.docker.container.image.v1+json" {
+	config := p.content.Config
+	if l.Size > maxConfig || !isImageConfig(config.MediaType) {
 		return nil, nil
+	}
+	if known, ok := p.hub.platforms.get(config.Digest); ok { // many tags are pushed of one image
+		return known, nil
 	}
 	r, err := p.hub.ReadBlob(ctx, l, 0, l.Size)
 	if err != nil {
@@ -376,11 +379,13 @@ func (p *push) platform(ctx context.Context, l Link) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var config Platform
-	if json.Unmarshal(b, &config) != nil || config.String() == "" {
-		return nil, nil
+	var on Platform
+	var names []string
+	if json.Unmarshal(b, &on) == nil && on.String() != "" {
+		names = []string{on.String()}
 	}
-	return []string{config.String()}, nil
+	p.hub.platforms.put(config.Digest, names)
+	return names, nil
 }
 
 // create are the operations that keep a manifest with its bytes and its place

@@ -139,7 +139,7 @@ func (h *Hub) ViewTag(ctx context.Context, g Grant, name string) (TagContent, er
 }
 
 func isImageConfig(mediaType string) bool {
-	return mediaType == "application/vnd.oci.image.config.v1+json" || mediaType == "application/vnd.docker.container.image.v1+json"
+	return mediaType == MediaOCIConfig || mediaType == MediaDockerConfig
 }
 
 // history reads an image configuration. One that is no JSON has no history.
