@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Disk is what the package asks of a file system. In production it is System; a test
@@ -28,8 +29,9 @@ type Disk interface {
 	// SyncData is f.Sync, but may leave out the file's times.
 	SyncData(f File) error
 
-	// Database is the real path of the database that is called name.
-	Database(name string) string
+	// Database is the real path of the database that is called name, and whether the
+	// database itself must flush what it writes there.
+	Database(name string) (path string, flush bool)
 	// Commit runs a transaction of that database. When it returns nil, what the
 	// transaction did is durable.
 	Commit(name string, transaction func() error) error
@@ -83,7 +85,7 @@ func (system) SyncData(f File) error {
 	return f.Sync()
 }
 
-func (system) Database(name string) string                     { return name }
+func (system) Database(name string) (string, bool)             { return name, true }
 func (system) Commit(_ string, transaction func() error) error { return transaction() }
 
 func syncDir(name string) error {
@@ -94,20 +96,31 @@ func syncDir(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// makeDir makes the folder durable, and its parents where they are missing.
-func makeDir(disk Disk, name string) error {
-	err := disk.Mkdir(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if err = makeDir(disk, filepath.Dir(name)); err != nil {
-			return err
-		}
-		if err = disk.Mkdir(name); err != nil {
-			return err
-		}
-	case err != nil && !errors.Is(err, fs.ErrExist):
+// makeDirs makes the folder, and its parents where they are missing, durably. Those
+// that are there may not be durable yet: a process killed before it flushed them may
+// have made them.
+func makeDirs(disk Disk, name string) error {
+	parent := filepath.Dir(name)
+	if parent == name {
+		return nil
+	}
+	if err := makeDirs(disk, parent); err != nil {
 		return err
 	}
-	// Also for one that was there: it may not be durable yet.
+	if _, err := disk.Stat(name); err == nil {
+		err = disk.SyncDir(parent)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EROFS) {
+			return nil // then it is not of our making
+		}
+		return err
+	}
+	return makeDir(disk, name)
+}
+
+// makeDir makes the folder durably. Its parent must be there.
+func makeDir(disk Disk, name string) error {
+	if err := disk.Mkdir(name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
 	return disk.SyncDir(filepath.Dir(name))
 }

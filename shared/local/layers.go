@@ -34,6 +34,10 @@ type Layers struct {
 
 	mu   sync.Mutex
 	busy map[string]struct{} // keys that are being written
+	// Unfinished objects whose file this process has flushed, at this length, and not
+	// changed since. Of others nobody knows: a process that was killed may have cut one
+	// without a flush.
+	flushed map[string]int64
 
 	foldersMu sync.Mutex
 	folders   [256]bool // folders that are there and durable
@@ -45,10 +49,10 @@ func OpenLayers(dir string) (*Layers, error) { return OpenLayersOn(System, dir) 
 // OpenLayersOn is OpenLayers on a disk that may lose power.
 func OpenLayersOn(disk Disk, dir string) (*Layers, error) {
 	dir = filepath.Clean(dir)
-	if err := makeDir(disk, dir); err != nil {
+	if err := makeDirs(disk, dir); err != nil {
 		return nil, fmt.Errorf("opening the layers at %s: %w", dir, err)
 	}
-	return &Layers{disk: disk, dir: dir, busy: make(map[string]struct{})}, nil
+	return &Layers{disk: disk, dir: dir, busy: make(map[string]struct{}), flushed: make(map[string]int64)}, nil
 }
 
 // Close implements store.Layers.
@@ -99,6 +103,26 @@ func (l *Layers) unlock(key string) {
 	delete(l.busy, key)
 }
 
+// isFlushed reports whether the file is known to be flushed at this length.
+func (l *Layers) isFlushed(key string, size int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, known := l.flushed[key]
+	return known && at == size
+}
+
+func (l *Layers) setFlushed(key string, size int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flushed[key] = size
+}
+
+func (l *Layers) forgetFlushed(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.flushed, key)
+}
+
 // makeFolder makes the object's folder, durably, once in the life of l.
 func (l *Layers) makeFolder(p place) error {
 	l.foldersMu.Lock()
@@ -128,6 +152,7 @@ func (l *Layers) Append(ctx context.Context, key string, st store.State, r io.Re
 		return st, fmt.Errorf("append to %s at %d: %w", key, st.Size, err)
 	}
 	defer f.Close()
+	l.forgetFlushed(key)
 	n, readErr, err := l.receive(f, st.Size, r)
 	if err == nil && n > 0 {
 		err = f.Sync()
@@ -137,6 +162,9 @@ func (l *Layers) Append(ctx context.Context, key string, st store.State, r io.Re
 	}
 	if err != nil {
 		return st, fmt.Errorf("append to %s at %d: %w", key, st.Size, err)
+	}
+	if n > 0 {
+		l.setFlushed(key, st.Size+n)
 	}
 	return store.State{Size: st.Size + n}, readErr
 }
@@ -228,13 +256,13 @@ func (l *Layers) Finish(ctx context.Context, key string, st store.State) error {
 		return err
 	}
 	defer l.unlock(key)
-	if err = l.finish(p, st); err != nil {
+	if err = l.finish(p, key, st); err != nil {
 		return fmt.Errorf("finish %s at %d: %w", key, st.Size, err)
 	}
 	return nil
 }
 
-func (l *Layers) finish(p place, st store.State) error {
+func (l *Layers) finish(p place, key string, st store.State) error {
 	size, err := l.disk.Stat(p.name)
 	switch {
 	case err == nil && size != st.Size:
@@ -250,12 +278,13 @@ func (l *Layers) finish(p place, st store.State) error {
 		return err
 	}
 	dropped, err := cut(f, st.Size)
-	if err == nil && (dropped || st.Size == 0) {
+	if err == nil && (dropped || !l.isFlushed(key, st.Size)) {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
+	l.forgetFlushed(key)
 	if err = l.disk.Rename(p.unfinished, p.name); err != nil {
 		return err
 	}
@@ -287,19 +316,14 @@ func (l *Layers) Delete(ctx context.Context, key string, _ store.State) error {
 	if err != nil {
 		return err
 	}
-	removed := false
+	l.forgetFlushed(key)
 	for _, name := range [2]string{p.unfinished, p.name} {
-		switch err = l.disk.Remove(name); {
-		case err == nil:
-			removed = true
-		case !errors.Is(err, fs.ErrNotExist):
+		if err = l.disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("delete %s: %w", key, err)
 		}
 	}
-	if !removed {
-		return nil
-	}
-	if err = l.disk.SyncDir(p.folder); err != nil {
+	// Also where there was nothing: a delete that was killed may have removed it.
+	if err = l.disk.SyncDir(p.folder); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete %s: %w", key, err)
 	}
 	return nil

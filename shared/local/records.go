@@ -53,8 +53,8 @@ type Records struct {
 	frozenVersion int64
 }
 
-// OpenRecords opens the database file at path and makes it where there is none; its
-// folder must exist. While another process has it open, the error is ErrInUse.
+// OpenRecords opens the database file at path, and makes it and its folder where
+// there is none. While another process has it open, the error is ErrInUse.
 func OpenRecords(path string) (*Records, error) { return OpenRecordsOn(System, path) }
 
 // OpenRecordsOn is OpenRecords on a disk that may lose power.
@@ -64,11 +64,13 @@ func OpenRecordsOn(disk Disk, path string) (*Records, error) {
 
 // open is OpenRecordsOn with journals of this many bytes.
 func open(disk Disk, path string, journalSize int64) (*Records, error) {
-	file := disk.Database(path)
-	if err := makeDatabase(disk, path, file); err != nil {
+	if err := makeDirs(disk, filepath.Dir(filepath.Clean(path))); err != nil {
+		return nil, fmt.Errorf("making the folder of %s: %w", path, err)
+	}
+	if err := makeDatabase(disk, path); err != nil {
 		return nil, fmt.Errorf("making the records at %s: %w", path, err)
 	}
-	db, err := openDatabase(file)
+	db, err := openDatabase(disk.Database(path))
 	if errors.Is(err, bbolt.ErrTimeout) {
 		return nil, fmt.Errorf("%w (%s): stop it, or choose another folder", ErrInUse, path)
 	}
@@ -113,19 +115,26 @@ func (r *Records) commitAll() {
 	r.close = c.finish()
 }
 
-func openDatabase(file string) (*bbolt.DB, error) {
-	return bbolt.Open(file, 0o600, &bbolt.Options{
+func openDatabase(file string, flush bool) (*bbolt.DB, error) {
+	db, err := bbolt.Open(file, 0o600, &bbolt.Options{
 		Timeout:      1, // do not wait for the lock
 		FreelistType: bbolt.FreelistMapType,
 		NoStatistics: true,
 		// Readers keep the writer waiting only when the map must grow.
 		InitialMmapSize: 1 << 30,
+		NoSync:          !flush,
+		NoGrowSync:      !flush,
 	})
+	if err == nil {
+		db.AllocSize = 1 << 20
+	}
+	return db, err
 }
 
 // makeDatabase makes the database complete under another name first, so that a kill
 // leaves none or a whole one. The link fails where another process was faster.
-func makeDatabase(disk Disk, path, file string) error {
+func makeDatabase(disk Disk, path string) error {
+	file, flush := disk.Database(path)
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -135,7 +144,7 @@ func makeDatabase(disk Disk, path, file string) error {
 	}
 	temp.Close()
 	defer os.Remove(temp.Name())
-	db, err := openDatabase(temp.Name())
+	db, err := openDatabase(temp.Name(), flush)
 	if err != nil {
 		return err
 	}

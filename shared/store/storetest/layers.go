@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -57,13 +58,23 @@ func object() string {
 	return fmt.Sprintf("storetest-%d-%d", rand.Uint64(), lastObject.Add(1))
 }
 
+var contents sync.Map // of content
+
 // content is n bytes that repeat nowhere near.
 func content(seed uint64, n int) []byte {
+	type of struct {
+		seed uint64
+		n    int
+	}
+	if data, made := contents.Load(of{seed, n}); made {
+		return bytes.Clone(data.([]byte))
+	}
 	data := make([]byte, n)
 	var key [32]byte
 	key[0] = byte(seed)
 	rand.NewChaCha8(key).Read(data)
-	return data
+	contents.Store(of{seed, n}, data)
+	return bytes.Clone(data)
 }
 
 func appendAll(t testing.TB, s store.Layers, key string, st store.State, data []byte) store.State {
@@ -146,7 +157,7 @@ func writeInPieces(t *testing.T, s store.Layers) {
 // writeAtEdges appends around 5 MiB, which S3 has as the least size of a part.
 func writeAtEdges(t *testing.T, s store.Layers) {
 	const part = 5 << 20
-	for _, sizes := range [][]int{{part}, {part - 1, 1}, {part + 1, part - 1}, {part - 1, 2, part}, {1, part}} {
+	for _, sizes := range [][]int{{part - 1, 1}, {1, part, part + 1}, {part - 1, 2}} {
 		key := object()
 		var st store.State
 		var whole []byte
@@ -188,7 +199,7 @@ var errBroken = errors.New("the line is broken")
 
 func readerFails(t *testing.T, s store.Layers) {
 	data := content(3, 7<<20)
-	for _, at := range []int{0, 1, 1000, 6 << 20} {
+	for _, at := range []int{0, 1000, 6 << 20} {
 		key := object()
 		st := appendAll(t, s, key, store.State{}, data[:500])
 		broken := io.MultiReader(bytes.NewReader(data[500:500+at]), iotest.ErrReader(errBroken))
@@ -216,7 +227,7 @@ func readerFails(t *testing.T, s store.Layers) {
 // overwriteTail goes on from a state that is older than what was written, as a
 // caller does that was killed before it kept the newer state.
 func overwriteTail(t *testing.T, s store.Layers) {
-	for _, c := range []struct{ kept, lost, then int }{{0, 100, 10}, {10, 90, 200}, {1000, 6 << 20, 5}, {6 << 20, 1 << 20, 1 << 20}, {6 << 20, 6 << 20, 1}} {
+	for _, c := range []struct{ kept, lost, then int }{{0, 100, 10}, {10, 90, 200}, {1000, 6 << 20, 5}, {6 << 20, 1000, 100}} {
 		key := object()
 		kept, then := content(4, c.kept), content(6, c.then)
 		var st store.State
