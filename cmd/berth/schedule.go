@@ -30,6 +30,7 @@ func (s *settings) chores(h *hub.Hub) []chore {
 				"blobs", r.Blobs, "objects", r.Objects, "bytes", r.Bytes)
 			return err
 		}},
+		{"send webhooks", time.Second, false, h.RunOutbox},
 	}
 }
 

@@ -13,10 +13,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"berth/shared/outbound"
 	"berth/shared/store"
 )
 
@@ -46,6 +49,11 @@ type Hub struct {
 	pulls     pulls
 	pairs     goodPairs
 	hashed    atomic.Int64 // runs of argon2id
+
+	guardOnce  sync.Once
+	guard      *outbound.Guard // see Outbound
+	clientOnce sync.Once
+	client     *http.Client // sends webhooks
 }
 
 // Options are what an operator decides.

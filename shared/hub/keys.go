@@ -27,7 +27,8 @@ import (
 //	                    stats              counts: members, tokens (robots), secrets
 //	                    secret/NAME        Secret
 //	                    hooks              all its webhooks, see webhooks.go
-//	                    delivery/HOOK/INVTIME/ID  Delivery
+//	                    delivery/HOOK/TURN Delivery, in 100 places that are used in turn
+//	                    delivery/HOOK/turn how many there were
 //	                    audit/INVTIME/ID   AuditEntry
 //	                    audits/SHARD       counts: entries
 //	                    policy…
@@ -59,7 +60,8 @@ import (
 //	  sweep/KIND        KEY                work that a sweep ends: see sweeps.go
 //
 //	table builds
-//	  outbox/SHARD      ID                 what must follow a change
+//	  outbox/SHARD      event/DUE/ID       what must follow a change: see outbox.go
+//	                    delivery/DUE/ID
 const self = "."
 
 func rkey(part, sort string) store.Key {
@@ -76,6 +78,7 @@ func accountTokenKey(name, id string) store.Key       { return rkey("account/"+n
 func starKey(repoID, account string) store.Key        { return rkey("repo/"+repoID, "star/"+account) }
 func accountStatsKey(name string) store.Key           { return rkey("account/"+name, "stats") }
 func namespaceStatsKey(nsID string) store.Key         { return rkey("ns/"+nsID, "stats") }
+func hooksKey(nsID string) store.Key                  { return rkey("ns/"+nsID, "hooks") }
 func secretKey(nsID, name string) store.Key           { return rkey("ns/"+nsID, "secret/"+name) }
 func tokenKey(id string) store.Key                    { return rkey("token/"+id, self) }
 func namespaceKey(name string) store.Key              { return rkey("namespace/"+name, self) }

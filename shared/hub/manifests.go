@@ -125,6 +125,7 @@ type push struct {
 type seen struct {
 	repo     store.Item
 	manifest store.Item
+	hooks    store.Item // the namespace's webhooks
 	tags     []store.Item
 	links    []store.Item // that the manifest relies on
 	children []Manifest
@@ -173,7 +174,11 @@ func (p *push) try(ctx context.Context) error {
 	charged := charge(p.grant, p.digest, counts)
 	charged[0].Set = map[string]int64{statPushed: now.UnixMilli()}
 	ops = append(append(ops, charged...), store.CheckAt(s.repo.Key, s.repo.Version))
-	ops = append(ops, p.hub.pushed(p.grant, m, p.tags)...)
+	event, err := p.hub.pushed(s.hooks, p.grant, m, p.tags, now)
+	if err != nil {
+		return err
+	}
+	ops = append(ops, event...)
 	if err := p.hub.change(ctx, ops...); err != nil {
 		return err
 	}
@@ -183,13 +188,22 @@ func (p *push) try(ctx context.Context) error {
 	return nil
 }
 
-// pushed are operations that ride in the Write of every accepted manifest.
-func (h *Hub) pushed(g Grant, m Manifest, tags []string) []store.Op { return nil }
+// pushed are the operations that tell webhooks of a push or a moved tag, in the very
+// write that does it. hooks is the record at hooksKey.
+func (h *Hub) pushed(hooks store.Item, g Grant, m Manifest, tags []string, now Time) ([]store.Op, error) {
+	if tags == nil {
+		tags = []string{}
+	}
+	return h.happened(hooks, g.NamespaceID, EventPush, PushEvent{
+		Event: EventPush, Namespace: g.Namespace, RepoName: g.Repository, RepoPath: g.Path(), Tags: tags,
+		Digest: m.Digest, MediaType: m.MediaType, Size: m.Size, PushedBy: g.Caller.Name(), OccurredAt: now,
+	})
+}
 
 // read reads all that the push depends on, and judges it.
 func (p *push) read(ctx context.Context) (seen, error) {
 	id := p.grant.RepoID
-	keys := []store.Key{repositoryKey(id), manifestKey(id, p.digest)}
+	keys := []store.Key{repositoryKey(id), manifestKey(id, p.digest), hooksKey(p.grant.NamespaceID)}
 	for _, tag := range p.tags {
 		keys = append(keys, tagKey(id, tag))
 	}
@@ -206,7 +220,7 @@ func (p *push) read(ctx context.Context) (seen, error) {
 		}
 		items = append(items, got...)
 	}
-	s := seen{repo: items[0], manifest: items[1], tags: items[2:fixed]}
+	s := seen{repo: items[0], manifest: items[1], hooks: items[2], tags: items[3:fixed]}
 	repo, err := p.hub.mutable(p.grant, s.repo)
 	if err != nil {
 		return s, err

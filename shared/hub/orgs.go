@@ -151,37 +151,36 @@ func (h *Hub) DeleteOrg(ctx context.Context, g Grant) error {
 // sweepNamespace removes what a deleted namespace left, given its record under
 // sweep/namespace, and that record last. Doing it over, or half, does no harm. Its
 // repositories were deleted before it: they have sweeps of their own.
-func (h *Hub) sweepNamespace(ctx context.Context, work store.Item) error {
+func (h *Hub) sweepNamespace(ctx context.Context, work store.Item, r *SweepReport) error {
 	ns, err := decode[Namespace](work)
 	if err != nil {
 		return err
 	}
-	return h.again(ctx, func() error {
-		for {
-			page, err := h.Records.List(ctx, store.Range{Table: store.Repositories, Part: "ns/" + ns.ID, Limit: store.MaxWrite})
+	for {
+		page, err := h.Records.List(ctx, store.Range{Table: store.Repositories, Part: "ns/" + ns.ID, Limit: store.MaxWrite})
+		if err != nil {
+			return err
+		}
+		if len(page.Items) == 0 {
+			r.Namespaces++
+			return h.Records.Write(ctx, done(work))
+		}
+		var plain []store.Op
+		for _, item := range page.Items {
+			ops, err := h.unhang(ctx, ns, item)
+			if err == nil && len(ops) > 1 {
+				err = h.Records.Write(ctx, ops...)
+			} else {
+				plain = append(plain, ops...)
+			}
 			if err != nil {
 				return err
 			}
-			if len(page.Items) == 0 {
-				return h.Records.Write(ctx, store.Delete(work.Key))
-			}
-			var plain []store.Op
-			for _, item := range page.Items {
-				ops, err := h.unhang(ctx, ns, item)
-				if err == nil && len(ops) > 1 {
-					err = h.Records.Write(ctx, ops...)
-				} else {
-					plain = append(plain, ops...)
-				}
-				if err != nil {
-					return err
-				}
-			}
-			if err := h.Records.Write(ctx, plain...); err != nil {
-				return err
-			}
 		}
-	})
+		if err := h.Records.Write(ctx, plain...); err != nil {
+			return err
+		}
+	}
 }
 
 // unhang are the operations that remove one record of a deleted namespace with

@@ -23,6 +23,7 @@ const (
 type SweepReport struct {
 	Uploads      int   `json:"uploads"`      // abandoned ones
 	Repositories int   `json:"repositories"` // deleted ones that were cleared up
+	Namespaces   int   `json:"namespaces"`   // likewise
 	Links        int   `json:"links"`        // of repositories to blobs that nothing there refers to
 	Blobs        int   `json:"blobs"`        // without a link
 	Objects      int   `json:"objects"`      // in Layers
@@ -30,7 +31,7 @@ type SweepReport struct {
 }
 
 // Sweep removes what nothing refers to any more, while pushes and pulls go on:
-// what deleted repositories left, uploads older than a day, blobs unused for a
+// what deleted repositories and namespaces left, uploads older than a day, blobs unused for a
 // day, and their bytes. Every step is a write that holds only as long as what was
 // read is still so; whatever was touched meanwhile stays for the next sweep. It may
 // be ended at any point, and two at once do no harm. An error of one piece of work
@@ -39,6 +40,7 @@ func (h *Hub) Sweep(ctx context.Context) (SweepReport, error) {
 	var r SweepReport
 	err := errors.Join(
 		h.sweepKind(ctx, sweepRepository, "", &r, h.sweepRepository),
+		h.sweepKind(ctx, sweepNamespace, "", &r, h.sweepNamespace),
 		h.sweepKind(ctx, sweepUpload, timeKey(h.Now().Add(-sweepAfter).UnixMilli()), &r, h.sweepUpload),
 		h.sweepKind(ctx, sweepLinks, "", &r, h.sweepLinks),
 		h.sweepKind(ctx, sweepBlob, "", &r, h.sweepBlob),

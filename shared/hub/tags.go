@@ -162,7 +162,7 @@ func (h *Hub) Retag(ctx context.Context, g Grant, from, to string, override bool
 		if err != nil {
 			return err
 		}
-		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), tagKey(g.RepoID, to), manifestKey(g.RepoID, source.Digest))
+		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), tagKey(g.RepoID, to), manifestKey(g.RepoID, source.Digest), hooksKey(g.NamespaceID))
 		if err != nil {
 			return err
 		}
@@ -197,6 +197,10 @@ func (h *Hub) Retag(ctx context.Context, g Grant, from, to string, override bool
 		stats := store.Add(statsKey(g.RepoID), map[string]int64{statTags: added})
 		stats.Set = map[string]int64{statPushed: now.UnixMilli()}
 		ops = append(ops, h.touch(items[2].Key), stats, store.CheckAt(items[0].Key, items[0].Version))
-		return h.change(ctx, append(ops, h.pushed(g, m, []string{to})...)...)
+		event, err := h.pushed(items[3], g, m, []string{to}, now)
+		if err != nil {
+			return err
+		}
+		return h.change(ctx, append(ops, event...)...)
 	})
 }

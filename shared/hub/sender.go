@@ -1,0 +1,145 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"berth/shared/outbound"
+	"berth/shared/store"
+)
+
+// attemptTime is how long a receiver may take to answer.
+const attemptTime = 10 * time.Second
+
+// backoff is how long after each failed attempt the next one follows. After the
+// last a delivery has failed for good.
+var backoff = []time.Duration{
+	10 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour,
+}
+
+// deliver makes one attempt at a delivery: it claims the entry for the lease, sends,
+// and writes what became of it.
+func (h *Hub) deliver(ctx context.Context, shard int, item store.Item) error {
+	entry, err := decode[outboxDelivery](item)
+	if err != nil {
+		return err
+	}
+	d := &entry.Delivery
+	claimed := outboxKey(outboxDeliveries, shard, At(h.Now().Add(outboxLease)), d.ID)
+	if err := h.Records.Write(ctx, store.DeleteAt(item.Key, item.Version), store.Create(claimed, item.Value)); err != nil {
+		return err
+	}
+	hook, err := h.hookOf(ctx, entry)
+	if err != nil {
+		return err
+	}
+	d.Attempts++
+	d.Last, d.Next = h.now(), Time{}
+	if hook == nil {
+		d.Status, d.Code, d.Error = deliveryFailed, 0, "the webhook was deleted or switched off"
+	} else if d.Code, err = h.send(ctx, entry, hook); err == nil {
+		d.Status, d.Error = deliveryDone, ""
+	} else {
+		if ctx.Err() != nil {
+			return ctx.Err() // the hub stops: the lease runs out and another attempt follows
+		}
+		d.Error = err.Error()
+		if d.Attempts > len(backoff) {
+			d.Status = deliveryFailed
+		} else {
+			d.Next = At(h.Now().Add(backoff[d.Attempts-1]))
+		}
+	}
+	return h.again(ctx, func() error { return h.settleDelivery(ctx, shard, claimed, entry) })
+}
+
+// settleDelivery ends an attempt: the entry goes, or waits for its next time.
+func (h *Hub) settleDelivery(ctx context.Context, shard int, claimed store.Key, entry outboxDelivery) error {
+	d := entry.Delivery
+	ops, err := h.noteDelivery(ctx, entry.NamespaceID, entry.Turn, d)
+	if err != nil {
+		return err
+	}
+	ops = append(ops, store.Delete(claimed))
+	if d.Status == deliveryPending {
+		next := outboxKey(outboxDeliveries, shard, d.Next, d.ID)
+		if next == claimed {
+			ops[len(ops)-1] = store.Put(next, encode(entry))
+		} else {
+			ops = append(ops, store.Put(next, encode(entry)))
+		}
+	}
+	return h.Records.Write(ctx, ops...)
+}
+
+// hookOf is the webhook that a delivery is for; nil where it is gone or switched off.
+func (h *Hub) hookOf(ctx context.Context, entry outboxDelivery) (*Hook, error) {
+	item, err := h.get(ctx, hooksKey(entry.NamespaceID))
+	if err != nil {
+		return nil, err
+	}
+	l, err := found[hookList](item)
+	if err != nil {
+		return nil, err
+	}
+	i := l.find(entry.Delivery.Hook)
+	if i < 0 || !l.Hooks[i].Active || !l.Hooks[i].Created.Equal(entry.HookMade.Time) {
+		return nil, nil
+	}
+	return &l.Hooks[i], nil
+}
+
+// send posts a delivery. Its error says what went wrong, in words that may be
+// shown to the namespace's owners.
+func (h *Hub) send(ctx context.Context, entry outboxDelivery, hook *Hook) (code int, err error) {
+	secret, err := h.unseal(hookPlace(entry.NamespaceID, hook.ID), hook.Sealed)
+	if err != nil {
+		return 0, err
+	}
+	mac := hmac.New(sha256.New, secret)
+	mac.Write(entry.Body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, hook.URL, bytes.NewReader(entry.Body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "Berth")
+	req.Header.Set("X-Berth-Event", entry.Delivery.Event)
+	req.Header.Set("X-Berth-Delivery", entry.Delivery.ID)
+	req.Header.Set("X-Berth-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	res, err := h.sendingClient().Do(req)
+	if err != nil {
+		return 0, plainly(err)
+	}
+	defer res.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection can be used again
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return res.StatusCode, fmt.Errorf("the receiver answered %d", res.StatusCode)
+	}
+	return res.StatusCode, nil
+}
+
+// plainly says why a receiver was not reached, and nothing about the hub's network.
+func plainly(err error) error {
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, outbound.ErrForbidden):
+		return outbound.ErrForbidden
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("the receiver did not answer within %s", attemptTime)
+	}
+	return errors.New("the receiver could not be reached")
+}
+
+func (h *Hub) sendingClient() *http.Client {
+	h.clientOnce.Do(func() { h.client = h.Outbound().Client(attemptTime) })
+	return h.client
+}
