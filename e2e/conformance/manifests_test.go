@@ -220,6 +220,23 @@ func TestManifests(t *testing.T) {
 	}
 }
 
+// A tag that moves gives what it points at, at once.
+func TestTagMoves(t *testing.T) {
+	w, repo := newWire(), newRepo()
+	one, two := maker{"sha256"}.image(1, nil), maker{"sha256"}.index(nil)
+	one.pushParts(t, w, repo)
+	for _, c := range []content{one, two, one} {
+		w.send(t, "PUT", repo+"/manifests/moving", c.body, "Content-Type: "+c.kind).want(201)
+		c.served(t, w, repo, "moving")
+		c.served(t, w, repo, c.digest)
+	}
+	w.send(t, "DELETE", repo+"/manifests/moving", nil).want(202)
+	w.send(t, "HEAD", repo+"/manifests/moving", nil, accept...).want(404)
+	two.push(t, w, repo)
+	w.send(t, "PUT", repo+"/manifests/moving", two.body, "Content-Type: "+two.kind).want(201)
+	two.served(t, w, repo, "moving")
+}
+
 // Tags may ride on a push by digest; OCI-Tag names those that were set.
 func TestTagParameters(t *testing.T) {
 	for _, algorithm := range algorithms {
