@@ -74,6 +74,9 @@ what was acknowledged is safe either way.`,
 
 // serve runs the hub until it is told to stop.
 func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
 	cert, err := s.certificate()
 	if err != nil {
 		return err
@@ -122,16 +125,13 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	}
 	log.Info("berth is ready", "version", version, "listen", listener.Addr().String(), "public_url", public.String(), "data", s.data)
 	fmt.Fprintf(out, "Berth listens on %s and answers at %s\n", listener.Addr(), public)
-	return s.until(ctx, server, listener, h, log)
+	return s.until(ctx, signals, server, listener, h)
 }
 
 // until serves and keeps the schedules until a signal or ctx ends it.
-func (s *settings) until(ctx context.Context, server *http.Server, listener net.Listener, h *hub.Hub, log *slog.Logger) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
+func (s *settings) until(ctx context.Context, signals <-chan os.Signal, server *http.Server, listener net.Listener, h *hub.Hub) error {
 	work, stop := context.WithCancel(ctx)
-	chores := keep(work, s.chores(h), log)
+	chores := keep(work, s.chores(h), h.Log)
 	defer chores.Wait() // after the last request, whose pulls they count
 	defer stop()
 
@@ -148,9 +148,9 @@ func (s *settings) until(ctx context.Context, server *http.Server, listener net.
 		return err
 	case <-ctx.Done():
 	case got := <-signals:
-		log.Info("stopping", "signal", got.String(), "grace", s.grace.String())
+		h.Log.Info("stopping", "signal", got.String(), "grace", s.grace.String())
 	}
-	return s.shutDown(server, signals, log)
+	return s.shutDown(server, signals, h.Log)
 }
 
 // shutDown lets running requests finish within the grace, unless a second signal comes.
