@@ -17,10 +17,11 @@ type Blob struct {
 }
 
 // Link is a repository's hold of a blob: the only way to reach one. It says what
-// the Blob says, so that reading a blob takes one read. Its item counts used too.
+// the Blob says, so that reading a blob takes one read. Its item counts used too,
+// from the second use on; the first is Since.
 type Link struct {
-	Object string `json:"object"`
-	Size   int64  `json:"size"`
+	Blob
+	Since Time `json:"since"`
 }
 
 const (
@@ -36,10 +37,19 @@ func (h *Hub) touch(k store.Key) store.Op {
 	return store.Op{Kind: store.OpAdd, Cond: store.Exists, Key: k, Set: map[string]int64{countUsed: h.Now().UnixMilli()}}
 }
 
-// stale reports whether the last touch of a link or blob is so long ago that it
+// stale reports whether the last touch of a link is so long ago that it
 // must be touched before anything relies on it.
 func (h *Hub) stale(i store.Item) bool {
-	return h.Now().Sub(time.UnixMilli(i.Counts[countUsed])) > touchEvery
+	return h.Now().Sub(lastUsed(i).Time) > touchEvery
+}
+
+// lastUsed is when a link was last touched or made.
+func lastUsed(link store.Item) Time {
+	if at := link.Counts[countUsed]; at != 0 {
+		return AtMilli(at)
+	}
+	l, _ := found[Link](link) // one that is damaged counts as old, and fails whoever reads it
+	return l.Since
 }
 
 // BlobKeys is what a route that serves a blob has read along with the rights, for
@@ -131,7 +141,7 @@ func (h *Hub) hold(g Grant, digest string, blob, link store.Item, object Blob) (
 		return append(ops, h.touch(link.Key)), nil
 	}
 	ops = append(ops,
-		store.Create(link.Key, encode(Link(object))),
+		store.Create(link.Key, encode(Link{object, h.now()})),
 		store.Put(backLinkKey(digest, g.NamespaceID, g.RepoID), nil),
 		store.Put(sweepKey(sweepLinks, g.RepoID), nil))
 	return append(ops, charge(g, digest, map[string]int64{statBytes: object.Size})...), nil

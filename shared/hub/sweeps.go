@@ -205,7 +205,7 @@ func (s *linkSweep) page(ctx context.Context) error {
 
 // remove unlinks a blob, if it has not been used for a day and nobody uses it now.
 func (s *linkSweep) remove(ctx context.Context, digest string, link store.Item) error {
-	if due := At(AtMilli(link.Counts[countUsed]).Add(sweepAfter)); due.After(s.hub.Now()) {
+	if due := At(lastUsed(link).Add(sweepAfter)); due.After(s.hub.Now()) {
 		if s.next.IsZero() || due.Before(s.next.Time) {
 			s.next = due
 		}

@@ -185,7 +185,7 @@ func (s *repoVerification) blobs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if b != Blob(l) || !items[1].Found() {
+		if b != l.Blob || !items[1].Found() {
 			s.problem("%s: its hold of the blob %s does not match the blob", s.path, digest)
 		}
 		if !s.read[digest] {
