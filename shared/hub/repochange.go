@@ -2,6 +2,9 @@ package hub
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"berth/shared/store"
 )
@@ -32,6 +35,25 @@ func (c RepositoryChange) Check() error {
 		}
 	}
 	return nil
+}
+
+// String says what is changed, for the audit log: long texts by name only.
+func (c RepositoryChange) String() string {
+	var parts []string
+	for name, flag := range map[string]*bool{"is_public": c.Public, "immutable_tags": c.ImmutableTags} {
+		if flag != nil {
+			parts = append(parts, fmt.Sprintf("%s=%t", name, *flag))
+		}
+	}
+	for name, text := range map[string]*string{
+		"description": c.Description, "full_description": c.Readme, "category": c.Category, "logo": c.Logo,
+	} {
+		if text != nil {
+			parts = append(parts, name)
+		}
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
 }
 
 // On is r with the changes, as its maker wants it.
@@ -78,8 +100,9 @@ func (h *Hub) UpdateRepository(ctx context.Context, g Grant, c RepositoryChange)
 	if err := c.Check(); err != nil {
 		return RepositoryView{}, err
 	}
+	auditDetail(ctx, "%s", c)
 	var v RepositoryView
-	err := h.settle(ctx, func(bool) error {
+	err := h.again(ctx, func() error {
 		keys := viewKeys(g.RepoID, g.Caller, true)
 		items, err := h.Records.Get(ctx, keys...)
 		if err != nil {

@@ -112,7 +112,8 @@ func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readm
 		ops = append(ops, store.Put(readmeKey(r.ID), []byte(readme)))
 	}
 	ops = append(ops, more...)
-	err := h.settle(ctx, func(lost bool) error {
+	auditDetail(ctx, "%s", r.Name)
+	err := h.again(ctx, func() error {
 		ns, err := h.get(ctx, namespaceKey(g.Namespace))
 		if err != nil {
 			return err
@@ -123,27 +124,11 @@ func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readm
 		err = h.change(ctx, append(ops, store.CheckFrom(ns))...)
 		var c *store.ConflictError
 		if errors.As(err, &c) && c.Key == entryKey(r.NamespaceID, r.Name) {
-			if lost {
-				return h.checkMade(ctx, r)
-			}
 			return Fail(RepositoryExists, "there is a repository %s already", r.Path())
 		}
 		return err
 	})
 	return r, err
-}
-
-// checkMade tells whether the repository of r's name is the one that r became, and
-// not another's.
-func (h *Hub) checkMade(ctx context.Context, r Repository) error {
-	item, err := h.get(ctx, entryKey(r.NamespaceID, r.Name))
-	if err != nil {
-		return err
-	}
-	if e, err := found[repoEntry](item); err != nil || e.ID != r.ID {
-		return errors.Join(err, Fail(RepositoryExists, "there is a repository %s already", r.Path()))
-	}
-	return nil
 }
 
 // PushedRepository makes the repository that a push is granted for (Target.Make)
@@ -161,15 +146,12 @@ func (h *Hub) PushedRepository(ctx context.Context, g Grant) (Grant, error) {
 // bytes back to the quota; what it held is swept afterwards. If empty is set, one that has tags answers
 // RepositoryNotEmpty and stays.
 func (h *Hub) DeleteRepository(ctx context.Context, g Grant, empty bool) error {
-	return h.settle(ctx, func(lost bool) error {
+	return h.again(ctx, func() error {
 		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), statsKey(g.RepoID))
 		if err != nil {
 			return err
 		}
 		if !items[0].Found() {
-			if lost {
-				return nil
-			}
 			return Fail(RepositoryNotFound, "there is no repository %s", g.Path())
 		}
 		r, err := decode[Repository](items[0])

@@ -14,7 +14,7 @@ func (h *Hub) Star(ctx context.Context, g Grant, on bool) error {
 		return Fail(Denied, "only people give stars; use an account's own token")
 	}
 	key := starKey(g.RepoID, g.Caller.Account)
-	return h.settle(ctx, func(bool) error {
+	return h.again(ctx, func() error {
 		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), key)
 		if err != nil {
 			return err
@@ -26,13 +26,13 @@ func (h *Hub) Star(ctx context.Context, g Grant, on bool) error {
 		if star.Found() == on {
 			return nil
 		}
-		change, n := store.Create(key, encode(struct {
+		op, n := store.Create(key, encode(struct {
 			Since Time `json:"since"`
 		}{h.now()})), int64(1)
 		if !on {
-			change, n = store.DeleteAt(key, star.Version), -1
+			op, n = store.DeleteAt(key, star.Version), -1
 		}
-		return h.change(ctx, change,
+		return h.change(ctx, op,
 			store.CheckExists(repositoryKey(g.RepoID)),
 			store.Add(statsKey(g.RepoID), map[string]int64{statStars: n}))
 	})

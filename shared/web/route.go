@@ -94,6 +94,8 @@ func (r Rule) String() string {
 		return "anybody"
 	case SignedIn:
 		return "whoever proves who they are"
+	case AsAccount:
+		return "an account, with its password or a personal token of all permissions"
 	case Administrators:
 		return "administrators of the hub"
 	case VisibleNamespace:
@@ -104,6 +106,9 @@ func (r Rule) String() string {
 		return "writers of the repository, or of the namespace where it is not there yet"
 	}
 	in, need := r.target()
+	if r == RepositoryReaderOrNew {
+		return "readers of the repository, or writers of the namespace where it is not there yet"
+	}
 	if in == namespace {
 		return need.String() + "s of the namespace"
 	}
