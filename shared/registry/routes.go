@@ -73,6 +73,7 @@ func uploadRoutes() []web.Route {
 			Needs: needs,
 			Doc: web.Doc{
 				Summary: "Begin an upload, push a whole blob, or mount one of another repository",
+				BytesIn: true,
 				Query: []web.Param{
 					{Name: "digest", About: "the body is the whole blob, with this digest"},
 					{Name: "mount", About: "digest of a blob to mount"},
@@ -93,7 +94,7 @@ func uploadRoutes() []web.Route {
 		{
 			Name: "registry-upload-patch", Surface: web.Registry, Method: http.MethodPatch, Pattern: repository + "/blobs/uploads/{upload}", Rule: web.RepositoryWriter,
 			Needs:     needs,
-			Doc:       web.Doc{Summary: "Add a chunk to an upload, or stream it", Answers: map[int]any{202: nil}},
+			Doc:       web.Doc{Summary: "Add a chunk to an upload, or stream it", BytesIn: true, Answers: map[int]any{202: nil}},
 			Unaudited: true,
 			Handle:    patchUpload,
 		},
@@ -101,7 +102,7 @@ func uploadRoutes() []web.Route {
 			Name: "registry-upload-put", Surface: web.Registry, Method: http.MethodPut, Pattern: repository + "/blobs/uploads/{upload}", Rule: web.RepositoryWriter,
 			Needs: needs,
 			Doc: web.Doc{
-				Summary: "End an upload: it becomes a blob", Query: []web.Param{{Name: "digest", About: "the blob's digest"}},
+				Summary: "End an upload: it becomes a blob", BytesIn: true, Query: []web.Param{{Name: "digest", About: "the blob's digest"}},
 				Answers: map[int]any{201: nil},
 			},
 			Unaudited: true,
@@ -122,7 +123,7 @@ func blobRoutes() []web.Route {
 		{
 			Name: "registry-blob-get", Surface: web.Registry, Method: http.MethodGet, Pattern: repository + "/blobs/{digest}", Rule: web.RepositoryReader,
 			Needs:  with(writes, web.ReadLayers), // a pusher's HEAD touches the blob
-			Doc:    web.Doc{Summary: "Read a blob, whole or a range of it", Answers: map[int]any{200: nil, 206: nil, 307: nil}},
+			Doc:    web.Doc{Summary: "Read a blob, whole or a range of it", BytesOut: true, Answers: map[int]any{200: nil, 206: nil, 307: nil}},
 			Handle: getBlob,
 			Items: func(id string, r *http.Request) []store.Key {
 				return hub.BlobKeys(id, r.PathValue("digest"))
@@ -142,7 +143,7 @@ func manifestRoutes() []web.Route {
 		{
 			Name: "registry-manifest-get", Surface: web.Registry, Method: http.MethodGet, Pattern: repository + "/manifests/{reference}", Rule: web.RepositoryReader,
 			Needs:  with(reads, web.ReadLayers),
-			Doc:    web.Doc{Summary: "Read a manifest by tag or digest", Answers: map[int]any{200: nil}},
+			Doc:    web.Doc{Summary: "Read a manifest by tag or digest", BytesOut: true, Answers: map[int]any{200: nil}},
 			Handle: getManifest,
 			Items: func(id string, r *http.Request) []store.Key {
 				return hub.ManifestKeys(id, r.PathValue("reference"), r.Method != http.MethodHead)
@@ -153,6 +154,7 @@ func manifestRoutes() []web.Route {
 			Needs: with(writes, web.WriteLayers),
 			Doc: web.Doc{
 				Summary: "Push a manifest by tag or digest",
+				BytesIn: true,
 				Query:   []web.Param{{Name: "tag", About: "with a digest: a tag to set; may be given several times"}},
 				Answers: map[int]any{201: nil},
 			},

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,12 +15,13 @@ import (
 
 type object = map[string]any
 
+func itoa(n int) string { return strconv.Itoa(n) }
+
 // apiDocument is the document as a client gets it.
 func apiDocument(t *testing.T) object {
 	t.Helper()
-	h := newHub(t)
 	rec := httptest.NewRecorder()
-	h.handler.ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
+	theWorld().open().handler.ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
 	var doc object
 	if err := json.Unmarshal(rec.Body.Bytes(), &doc); err != nil || rec.Code != 200 || rec.Header().Get("Content-Type") != "application/json" {
 		t.Fatalf("GET /openapi.json: %d %s, %v", rec.Code, rec.Header(), err)

@@ -1,0 +1,245 @@
+package routes_test
+
+import (
+	"slices"
+	"strings"
+
+	"berth/shared/web"
+)
+
+// sample is a realistic request of a route. What stands in braces in its vars, query
+// and body is taken from the world; {repo} is open or closed.
+type sample struct {
+	vars  map[string]string // of the pattern, where they are not the world's
+	query string
+	body  string
+	kind  string // of the body; "" = JSON
+	// want says who is answered differently than the route's rule says, and with
+	// what status; 0 = as the route answers when all is well. A name may have
+	// " public" or " private" behind it.
+	want map[string]int
+}
+
+const octets = "application/octet-stream"
+
+// Where a request goes that wants something without contents.
+var bare = map[string]string{"namespace": "bare"}
+var emptyRepo = map[string]string{"repo": "bare-{repo}"}
+
+const role = `[{"user_id": "stranger", "user_name": "stranger", "auth": 1}]`
+
+// samples has a request for every route of the table.
+var samples = map[string]sample{
+	// accounts
+	"generate-api-token": {body: `{"username": "stranger", "password": "correct horse"}`},
+	"account-register": {
+		body: `{"username": "somebody", "password": "a long password", "email": "somebody@example.com", "realname": "Some Body"}`,
+		want: refused(403, 403, "stranger", "reader", "writer", "owner", "robot"),
+	},
+	"profile-get":    {},
+	"profile-update": {body: `{"email": "new@example.com", "realname": "New"}`},
+	"token-create":   {body: `{"name": "mine", "permissions": ["pull"]}`, want: map[string]int{"robot": 403}},
+	"token-list":     {},
+	"token-delete": {
+		vars: map[string]string{"id": "{other robot}"},
+		want: map[string]int{"stranger": 404, "reader": 404, "writer": 404, "robot": 404},
+	},
+	"org-create": {body: `{"name": "fresh", "company": "Fresh Ltd"}`},
+	"org-list":   {},
+	"org-get":    {},
+	"org-update": {body: `{"company": "Team Ltd"}`},
+	"org-delete": {vars: bare, want: map[string]int{"robot": 403}},
+
+	// repositories
+	"repository-create": {body: `{"repo_name": "fresh", "description": "new", "is_public": true}`},
+	"repository-list":   {query: "page_size=1&q=o"},
+	"repository-get":    {},
+	"repository-update": {body: `{"description": "changed", "full_description": "long", "category": "lang"}`},
+	"repository-delete": {},
+	"repository-star":   {want: map[string]int{"robot": 403}},
+	"repository-unstar": {want: map[string]int{"robot": 403}},
+	"tag-list":          {query: "page_size=1"},
+	"tag-get":           {vars: map[string]string{"tag": "v1"}},
+	"tag-delete":        {vars: map[string]string{"tag": "v1"}},
+	"search":            {query: "q=o&n=1"},
+
+	// the Manage API
+	"manage-namespace-create":         {body: `{"namespace": "fresh"}`, want: map[string]int{"robot": 403}},
+	"manage-namespace-list":           {query: "filter=mode::visible"},
+	"manage-namespace-get":            {want: refused(401, 403, "stranger")},
+	"manage-namespace-delete":         {vars: bare, want: map[string]int{"robot": 403}},
+	"manage-namespace-access-list":    {},
+	"manage-namespace-access-create":  {body: role},
+	"manage-namespace-access-update":  {body: strings.ReplaceAll(role, "stranger", "reader")},
+	"manage-namespace-access-delete":  {body: `["reader"]`},
+	"manage-repository-access-list":   {},
+	"manage-repository-access-create": {body: role},
+	"manage-repository-access-update": {body: strings.ReplaceAll(role, "stranger", "guest")},
+	"manage-repository-access-delete": {body: `["guest"]`},
+	"manage-repository-create":        {body: `{"repository": "fresh", "is_public": "true", "category": "linux"}`},
+	"manage-repository-list":          {query: "limit=1"},
+	"manage-repository-get":           {},
+	"manage-repository-update":        {body: `{"description": "changed"}`},
+	"manage-repository-delete":        {vars: emptyRepo},
+
+	// the registry
+	"registry-ping":            {want: map[string]int{"anonymous": 401}},
+	"registry-token":           {query: "scope=repository:team/{repo}:pull"},
+	"registry-token-post":      {body: "grant_type=password&username=stranger&password=correct+horse&service=hub.example", kind: "application/x-www-form-urlencoded"},
+	"registry-upload-start":    {},
+	"registry-upload-get":      {},
+	"registry-upload-patch":    {body: "a chunk", kind: octets},
+	"registry-upload-put":      {query: "digest=" + digest([]byte("a blob")), body: "a blob", kind: octets},
+	"registry-upload-delete":   {},
+	"registry-blob-get":        {vars: map[string]string{"digest": "{blob}"}},
+	"registry-blob-delete":     {vars: map[string]string{"digest": "{blob}"}},
+	"registry-manifest-get":    {vars: map[string]string{"reference": "v1"}},
+	"registry-manifest-put":    {vars: map[string]string{"reference": "v2"}, body: "{manifest-body}", kind: ociManifest},
+	"registry-manifest-delete": {vars: map[string]string{"reference": "v1"}},
+	"registry-tag-list":        {query: "n=1"},
+	"registry-referrer-list":   {vars: map[string]string{"digest": "{manifest}"}},
+
+	// the operator's
+	"healthz": {}, "readyz": {}, "openapi": {},
+}
+
+// refused is what the anonymous and some others are answered.
+func refused(anonymous, others int, who ...string) map[string]int {
+	want := map[string]int{"anonymous": anonymous}
+	for _, name := range who {
+		want[name] = others
+	}
+	return want
+}
+
+// request is a sample for a repository.
+func (w *world) request(r web.Route, repo string) (path, kind, body string) {
+	s := samples[r.Name]
+	fill := func(text string) string {
+		text = strings.ReplaceAll(text, "{repo}", repo)
+		for name, value := range w.known {
+			text = strings.ReplaceAll(text, "{"+name+"}", value)
+		}
+		return text
+	}
+	path = r.Pattern
+	for name, value := range s.vars {
+		path = strings.ReplaceAll(path, "{"+name+"}", fill(value))
+	}
+	path = strings.ReplaceAll(path, "{upload}", w.known["upload "+repo])
+	path = fill(path)
+	if s.query != "" {
+		path += "?" + fill(s.query)
+	}
+	kind = s.kind
+	if kind == "" && s.body != "" {
+		kind = "application/json"
+	}
+	return path, kind, fill(s.body)
+}
+
+// callers are everybody who may ask.
+var callers = []string{"anonymous", "stranger", "reader", "writer", "owner", "administrator", "robot", "expired", "revoked"}
+
+// roles are what callers may do in team. The robot has the permission pull alone.
+var roles = map[string]int{"reader": 1, "robot": 1, "writer": 3, "owner": 7, "administrator": 7}
+
+// expected is what a caller is answered by the rule of a route; 0 = that they may.
+// Nothing here asks the code under test: it is the contract's section on who may.
+func expected(r web.Route, who string, public bool) int {
+	if who == "expired" || who == "revoked" {
+		return 401
+	}
+	role, known := roles[who], who != "anonymous"
+	inNamespace := func(need int) int {
+		switch {
+		case !known:
+			return 401
+		case role < need:
+			return 403
+		}
+		return 0
+	}
+	inRepository := func(need int) int {
+		if public {
+			role = max(role, 1)
+		}
+		switch {
+		case role >= need:
+			return 0
+		case !known && (need > 1 || r.Surface == web.Registry):
+			return 401
+		case r.Surface == web.Registry && need > 1:
+			return 403
+		case role == 0:
+			return 404
+		}
+		return 403
+	}
+	switch r.Rule {
+	case web.Open, web.VisibleNamespace:
+		return 0
+	case web.SignedIn:
+		if !known {
+			return 401
+		}
+		return 0
+	case web.AsAccount:
+		if !known {
+			return 401
+		}
+		if who == "robot" {
+			return 403
+		}
+		return 0
+	case web.Administrators:
+		if !known {
+			return 401
+		}
+		if who != "administrator" {
+			return 403
+		}
+		return 0
+	case web.NamespaceReader:
+		return inNamespace(1)
+	case web.NamespaceWriter:
+		return inNamespace(3)
+	case web.NamespaceOwner:
+		return inNamespace(7)
+	case web.RepositoryKnown:
+		if !known {
+			return 401
+		}
+		return inRepository(1)
+	case web.RepositoryReader, web.RepositoryReaderOrNew:
+		return inRepository(1)
+	case web.RepositoryWriter, web.RepositoryPush:
+		return inRepository(3)
+	case web.RepositoryOwner:
+		return inRepository(7)
+	}
+	return -1 // a rule that this test does not know: no answer is right
+}
+
+// wanted are the statuses that a caller may be answered.
+func wanted(r web.Route, who string, public bool) []int {
+	visibility := " private"
+	if public {
+		visibility = " public"
+	}
+	status := expected(r, who, public)
+	for _, name := range []string{who, who + visibility} {
+		if special, ok := samples[r.Name].want[name]; ok {
+			status = special
+		}
+	}
+	if status != 0 {
+		return []int{status}
+	}
+	var good []int
+	for status := range r.Doc.Answers {
+		good = append(good, status)
+	}
+	slices.Sort(good)
+	return good
+}
