@@ -68,10 +68,9 @@ func (h *Hub) ownEntries(ctx context.Context, c Caller, after string, few int) i
 // their repositories' paths.
 func (h *Hub) readNamespaces(ctx context.Context, c Caller) ([]Namespace, error) {
 	var own []Membership
-	if c.Token != nil && c.Token.Robot {
+	if c.Token != nil && c.Token.Robot { // nothing but its own namespace
 		own = append(own, Membership{Namespace: c.Token.Namespace, NamespaceID: c.Token.NamespaceID})
-	}
-	if c.Account != "" {
+	} else if c.Account != "" {
 		err := h.each(ctx, store.Prefix(store.Repositories, "account/"+c.Account, "member/", maxEntries), func(item store.Item) error {
 			m, err := decode[Membership](item)
 			own = append(own, m)
@@ -83,7 +82,7 @@ func (h *Hub) readNamespaces(ctx context.Context, c Caller) ([]Namespace, error)
 	}
 	var keys []store.Key
 	for _, m := range own {
-		keys = append(keys, namespaceKey(m.Namespace), memberKey(m.NamespaceID, orNobody(c.Account)))
+		keys = append(keys, namespaceKey(m.Namespace), memberKey(m.NamespaceID, orNobody(c.member())))
 	}
 	items, err := h.getAll(ctx, keys)
 	if err != nil {
@@ -141,10 +140,10 @@ func (h *Hub) grantPaths(ctx context.Context, c Caller, prefix, after string, fe
 		slices.Sort(paths)
 		return f(slices.Compact(paths))
 	}
-	if c.Account == "" {
+	if c.member() == "" {
 		return nil
 	}
-	r := store.Prefix(store.Repositories, "account/"+c.Account, "grant/"+prefix, few)
+	r := store.Prefix(store.Repositories, "account/"+c.member(), "grant/"+prefix, few)
 	if after != "" {
 		r = r.After("grant/" + after)
 	}
@@ -167,7 +166,7 @@ func (h *Hub) grantPaths(ctx context.Context, c Caller, prefix, after string, fe
 // readable reads the entries of the paths, and keeps those that the caller may read
 // without their being public.
 func (h *Hub) readable(ctx context.Context, c Caller, paths []string) ([]listed, error) {
-	account := orNobody(c.Account)
+	account := orNobody(c.member())
 	var keys []store.Key
 	for _, p := range paths {
 		ns, _, _ := splitPath(p)

@@ -189,3 +189,13 @@ func (a *repoAPI) make(name string, public bool) {
 		a.t.Fatal(err)
 	}
 }
+
+// withToken reads with an access token.
+func (a *repoAPI) withToken(token, path string) repoAnswer {
+	a.t.Helper()
+	req := httptest.NewRequest("GET", path, nil)
+	req.Header.Set("Authorization", "Token "+token)
+	rec := httptest.NewRecorder()
+	a.handler.ServeHTTP(rec, req)
+	return repoAnswer{a.t, "GET " + path, rec.Code, rec.Header(), rec.Body.Bytes()}
+}

@@ -2,8 +2,6 @@ package routes_test
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -149,25 +147,18 @@ func (b *builder) repositories() {
 		layer := b.blob(name, []byte("a layer"), "application/vnd.oci.image.layer.v1.tar")
 		b.known["blob"] = b.blob(name, []byte("nothing refers to this"), "")["digest"].(string)
 		manifest, _ := json.Marshal(object{
-			"schemaVersion": 2, "mediaType": ociManifest, "config": config, "layers": []object{layer},
+			"schemaVersion": 2, "mediaType": ociType, "config": config, "layers": []object{layer},
 		})
-		b.ask("owner", "PUT", "/v2/team/"+name+"/manifests/v1", ociManifest, manifest, 201)
-		b.known["manifest"], b.known["manifest-body"] = digest(manifest), string(manifest)
+		b.ask("owner", "PUT", "/v2/team/"+name+"/manifests/v1", ociType, manifest, 201)
+		b.known["manifest"], b.known["manifest-body"] = digest(string(manifest)), string(manifest)
 		rec := b.ask("owner", "POST", "/v2/team/"+name+"/blobs/uploads", "application/octet-stream", nil, 202)
 		b.known["upload "+name] = strings.TrimPrefix(rec.Header().Get("Location"), "https://hub.example/v2/team/"+name+"/blobs/uploads/")
 	}
 }
 
-const ociManifest = "application/vnd.oci.image.manifest.v1+json"
-
 func (b *builder) blob(repo string, data []byte, mediaType string) object {
-	b.ask("owner", "POST", "/v2/team/"+repo+"/blobs/uploads/?digest="+digest(data), "application/octet-stream", data, 201)
-	return object{"mediaType": mediaType, "digest": digest(data), "size": len(data)}
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	b.ask("owner", "POST", "/v2/team/"+repo+"/blobs/uploads/?digest="+digest(string(data)), "application/octet-stream", data, 201)
+	return object{"mediaType": mediaType, "digest": digest(string(data)), "size": len(data)}
 }
 
 // do sends a request with the credentials of somebody: see callers.

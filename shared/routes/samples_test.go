@@ -20,8 +20,6 @@ type sample struct {
 	want map[string]int
 }
 
-const octets = "application/octet-stream"
-
 // Where a request goes that wants something without contents.
 var bare = map[string]string{"namespace": "bare"}
 var emptyRepo = map[string]string{"repo": "bare-{repo}"}
@@ -81,6 +79,12 @@ var samples = map[string]sample{
 	"manage-repository-get":           {},
 	"manage-repository-update":        {body: `{"description": "changed"}`},
 	"manage-repository-delete":        {vars: emptyRepo},
+	"manage-overview":                 {},
+	"manage-secret-create":            {query: "projectname=cn-north-1"},
+	"manage-tag-list":                 {query: "limit=1"},
+	"manage-tag-get":                  {vars: map[string]string{"tag": "v1"}},
+	"manage-tag-create":               {body: `{"source_tag": "v1", "destination_tag": "v2"}`},
+	"manage-tag-delete":               {vars: map[string]string{"tag": "v1"}},
 
 	// the registry
 	"registry-ping":            {want: map[string]int{"anonymous": 401}},
@@ -89,18 +93,21 @@ var samples = map[string]sample{
 	"registry-upload-start":    {},
 	"registry-upload-get":      {},
 	"registry-upload-patch":    {body: "a chunk", kind: octets},
-	"registry-upload-put":      {query: "digest=" + digest([]byte("a blob")), body: "a blob", kind: octets},
+	"registry-upload-put":      {query: "digest=" + digest("a blob"), body: "a blob", kind: octets},
 	"registry-upload-delete":   {},
 	"registry-blob-get":        {vars: map[string]string{"digest": "{blob}"}},
 	"registry-blob-delete":     {vars: map[string]string{"digest": "{blob}"}},
 	"registry-manifest-get":    {vars: map[string]string{"reference": "v1"}},
-	"registry-manifest-put":    {vars: map[string]string{"reference": "v2"}, body: "{manifest-body}", kind: ociManifest},
+	"registry-manifest-put":    {vars: map[string]string{"reference": "v2"}, body: "{manifest-body}", kind: ociType},
 	"registry-manifest-delete": {vars: map[string]string{"reference": "v1"}},
+	"registry-catalog":         {query: "n=1", want: map[string]int{"anonymous": 401}},
 	"registry-tag-list":        {query: "n=1"},
 	"registry-referrer-list":   {vars: map[string]string{"digest": "{manifest}"}},
 
 	// the operator's
 	"healthz": {}, "readyz": {}, "openapi": {},
+	"gc-run":       {},
+	"admin-create": {body: `{"username": "second", "password": "a long password"}`},
 }
 
 // refused is what the anonymous and some others are answered.

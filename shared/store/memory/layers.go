@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 
 	"berth/shared/store"
@@ -157,14 +156,3 @@ func (m *Layers) Delete(ctx context.Context, key string, _ store.State) error {
 
 // Close implements store.Layers.
 func (m *Layers) Close() error { return nil }
-
-// Clone is a copy that goes its own way.
-func (m *Layers) Clone() *Layers {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := NewLayers()
-	for key, o := range m.objects {
-		c.objects[key] = &object{data: slices.Clip(o.data), finished: o.finished}
-	}
-	return c
-}

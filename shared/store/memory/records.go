@@ -6,7 +6,6 @@ package memory
 import (
 	"bytes"
 	"context"
-	"maps"
 	"slices"
 	"sync"
 
@@ -169,15 +168,4 @@ func (m *Records) remove(key store.Key) {
 	if len(in.sorts) == 0 {
 		delete(m.parts, p)
 	}
-}
-
-// Clone is a copy that goes its own way: for tests that begin many times from one state.
-func (m *Records) Clone() *Records {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	c := &Records{version: m.version, parts: make(map[partition]*items, len(m.parts))}
-	for p, in := range m.parts {
-		c.parts[p] = &items{sorts: slices.Clone(in.sorts), byKey: maps.Clone(in.byKey)}
-	}
-	return c
 }
