@@ -23,7 +23,7 @@ import (
 // kind to ask for it. The organisation team has the repositories open (public) and
 // closed, each with the tag v1, an upload under way and a blob that nothing refers
 // to, and bare-open and bare-closed without anything; the organisation bare has no
-// repositories. Both have the members owner, writer and reader; stranger has no
+// repositories. team has the secret TOKEN and a webhook. Both have the members owner, writer and reader; stranger has no
 // part in them, guest a reader's role in each repository.
 type world struct {
 	records *memory.Records
@@ -68,6 +68,11 @@ var theWorld = sync.OnceValue(func() *world {
 	b := &builder{world: w, handler: routes.Handler(h, nil)}
 	b.accounts(h)
 	b.repositories()
+	b.ask("owner", "PUT", "/v1/namespaces/team/secrets/TOKEN", "application/json", object{"value": "hidden"}, 201)
+	rec := b.ask("owner", "POST", "/v1/namespaces/team/webhooks", "application/json", object{"url": "https://1.1.1.1/hook", "events": []string{"image:push"}}, 201)
+	var made struct{ ID string }
+	json.Unmarshal(rec.Body.Bytes(), &made)
+	w.known["webhook"] = made.ID
 	w.now = w.now.Add(2 * time.Hour)
 	return w
 })

@@ -24,6 +24,8 @@ type sample struct {
 var bare = map[string]string{"namespace": "bare"}
 var emptyRepo = map[string]string{"repo": "bare-{repo}"}
 
+var hook = map[string]string{"id": "{webhook}"}
+
 const role = `[{"user_id": "stranger", "user_name": "stranger", "auth": 1}]`
 
 // samples has a request for every route of the table.
@@ -42,11 +44,21 @@ var samples = map[string]sample{
 		vars: map[string]string{"id": "{other robot}"},
 		want: map[string]int{"stranger": 404, "reader": 404, "writer": 404, "robot": 404},
 	},
-	"org-create": {body: `{"name": "fresh", "company": "Fresh Ltd"}`},
-	"org-list":   {},
-	"org-get":    {},
-	"org-update": {body: `{"company": "Team Ltd"}`},
-	"org-delete": {vars: bare, want: map[string]int{"robot": 403}},
+	"org-create":  {body: `{"name": "fresh", "company": "Fresh Ltd"}`},
+	"org-list":    {},
+	"org-get":     {},
+	"org-update":  {body: `{"company": "Team Ltd"}`},
+	"org-delete":  {vars: bare, want: map[string]int{"robot": 403}},
+	"secret-list": {}, "secret-get": {vars: map[string]string{"name": "TOKEN"}},
+	"secret-put":     {vars: map[string]string{"name": "TOKEN"}, body: `{"value": "new"}`},
+	"secret-delete":  {vars: map[string]string{"name": "TOKEN"}},
+	"quota-get":      {},
+	"quota-put":      {body: `{"limit": 1000000}`},
+	"audit-list":     {query: "page_size=1"},
+	"hub-audit-list": {query: "page_size=1"},
+	"webhook-list":   {}, "webhook-get": {vars: hook}, "webhook-delete": {vars: hook}, "webhook-delivery-list": {vars: hook},
+	"webhook-create": {body: `{"url": "https://1.1.1.1/hook", "events": ["image:push"]}`},
+	"webhook-put":    {vars: hook, body: `{"url": "https://1.1.1.1/other", "events": ["build:complete"], "is_active": false}`},
 
 	// repositories
 	"repository-create": {body: `{"repo_name": "fresh", "description": "new", "is_public": true}`},
