@@ -47,6 +47,7 @@ func TestKill(t *testing.T) {
 	for _, w := range d.writers {
 		w.verify()
 	}
+	s.verify(t)
 	t.Logf("%d kills, %d requests cut off, %d uploads resumed and %d begun anew, %d images", kills,
 		d.cut.Load(), d.resumed.Load(), d.restarted.Load(), d.images.Load())
 }

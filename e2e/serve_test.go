@@ -29,6 +29,17 @@ func (s *server) command(t *testing.T, env []string, args ...string) (out string
 	return string(b), cmd.ProcessState.ExitCode()
 }
 
+// verify stops the hub and lets the binary read everything that it kept.
+func (s *server) verify(t *testing.T) {
+	t.Helper()
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := s.command(t, nil, "verify", "--content"); status != 0 || !strings.Contains(out, `"problems": null`) {
+		t.Errorf("the data folder is not whole:\n%s", out)
+	}
+}
+
 func TestSecondServeIsRefused(t *testing.T) {
 	s := ownHub(t)
 	out, status := s.command(t, nil, "serve", "--listen", "127.0.0.1:0")

@@ -84,6 +84,7 @@ func TestSweepBesidePushes(t *testing.T) {
 	if files != len(wanted) {
 		t.Errorf("%d files of layers are on the disk; %d are wanted", files, len(wanted))
 	}
+	s.verify(t)
 	t.Logf("%d sweeps", sweeps.Load())
 }
 

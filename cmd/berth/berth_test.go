@@ -333,6 +333,7 @@ func TestChores(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		var short, long []time.Duration
+		sent := false
 		note := func(to *[]time.Duration) func(context.Context) error {
 			return func(ctx context.Context) error {
 				if err := ctx.Err(); err != nil {
@@ -347,6 +348,10 @@ func TestChores(t *testing.T) {
 			{"short", time.Second, true, note(&short)},
 			{"long", time.Hour, false, note(&long)},
 			{"off", 0, true, note(&long)},
+		}, func(ctx context.Context) error {
+			<-ctx.Done()
+			sent = true
+			return ctx.Err()
 		}, slog.New(slog.DiscardHandler))
 		time.Sleep(2*time.Hour + 2500*time.Millisecond)
 		stop()
@@ -359,6 +364,9 @@ func TestChores(t *testing.T) {
 		}
 		if want := []time.Duration{time.Minute, time.Hour + time.Minute}; !slices.Equal(long, want) {
 			t.Errorf("the long chore was done at %v, not %v", long, want)
+		}
+		if !sent {
+			t.Error("nobody waited for the outbox")
 		}
 	})
 }

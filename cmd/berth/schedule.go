@@ -34,9 +34,10 @@ func (s *settings) chores(h *hub.Hub) []chore {
 	}
 }
 
-// keep does the chores until ctx ends. Wait for the group before the storage is closed.
-func keep(ctx context.Context, chores []chore, log *slog.Logger) *sync.WaitGroup {
+// keep does the chores and sends what is in the outbox until ctx ends. Wait for the group before the storage is closed.
+func keep(ctx context.Context, chores []chore, outbox func(context.Context) error, log *slog.Logger) *sync.WaitGroup {
 	var group sync.WaitGroup
+	group.Go(func() { outbox(ctx) })
 	for _, c := range chores {
 		if c.every > 0 {
 			group.Go(func() { c.keep(ctx, log) })

@@ -131,7 +131,7 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 // until serves and keeps the schedules until a signal or ctx ends it.
 func (s *settings) until(ctx context.Context, signals <-chan os.Signal, server *http.Server, listener net.Listener, h *hub.Hub) error {
 	work, stop := context.WithCancel(ctx)
-	chores := keep(work, s.chores(h), h.Log)
+	chores := keep(work, s.chores(h), h.RunOutbox, h.Log)
 	defer chores.Wait() // after the last request, whose pulls they count
 	defer stop()
 
