@@ -6,7 +6,8 @@ TOOLS   := $(CURDIR)/.make/bin
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 FUZZTIME ?= 30s
-DATA    ?= berth-data
+DATA    ?= $(or $(BERTH_DATA),berth-data)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 export GOFLAGS := -buildvcs=false
 
@@ -19,7 +20,7 @@ run: build ## build and start a hub on http://127.0.0.1:8080, with its data in .
 	@exec bin/berth serve --data $(DATA)
 
 build: ## build bin/berth
-	go build -trimpath -ldflags='-s -w' -o bin/berth ./cmd/berth
+	go build -trimpath -ldflags='-s -w -X main.commit=$(COMMIT)' -o bin/berth ./cmd/berth
 
 test: packages lint unit vuln ## everything that must pass: formats, linters, all tests with the race detector
 

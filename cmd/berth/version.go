@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
@@ -11,19 +10,8 @@ import (
 // version is the release that this is built from; the changelog has what is in it.
 const version = "0.1.0"
 
-// revision is the commit, where the build knew it.
-func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return ""
-}
+// commit is what it was built from, where the build says so.
+var commit string
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -32,8 +20,8 @@ func versionCommand() *cobra.Command {
 		Args:  noArgs,
 		Run: func(c *cobra.Command, _ []string) {
 			text := "berth " + version
-			if r := revision(); r != "" {
-				text += " " + r
+			if commit != "" {
+				text += " (" + commit + ")"
 			}
 			fmt.Fprintf(c.OutOrStdout(), "%s %s %s/%s\n", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
