@@ -3,6 +3,8 @@ package hub
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"berth/shared/store"
@@ -195,8 +197,8 @@ func (s *linkSweep) page(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for digest, link := range unused {
-		if err := s.remove(ctx, digest, link); err != nil {
+	for _, digest := range slices.Sorted(maps.Keys(unused)) {
+		if err := s.remove(ctx, digest, unused[digest]); err != nil {
 			return err
 		}
 	}
