@@ -133,7 +133,11 @@ func (h *Hub) hold(g Grant, digest string, blob, link store.Item, object Blob) (
 			return nil, err
 		}
 		object = was
-		ops = append(ops, store.Op{Kind: store.OpAdd, Cond: store.IsAt, Key: blob.Key, Version: blob.Version, Set: used})
+		op := store.Op{Kind: store.OpAdd, Cond: store.IsAt, Key: blob.Key, Version: blob.Version, Set: used}
+		if !h.stale(blob) { // no sweep can remove it meanwhile, so that many may link to it at once
+			op.Cond, op.Version = store.Exists, 0
+		}
+		ops = append(ops, op)
 	} else {
 		ops = append(ops, store.Create(blob.Key, encode(object)))
 	}
