@@ -82,6 +82,13 @@ func (a *auth) header(scope string) (string, error) {
 	return "Bearer " + t.value, nil
 }
 
+// forget drops the tokens, as a client that begins anew has none.
+func (a *auth) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.tokens)
+}
+
 // plain is Basic credentials, "" for nobody.
 func (a *auth) plain() string {
 	if a.user == "" {
