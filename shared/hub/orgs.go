@@ -283,3 +283,28 @@ func (h *Hub) memberships(ctx context.Context, items []store.Item) ([]OrgMembers
 	}
 	return orgs, nil
 }
+
+// Members lists who has a role in the granted namespace, by account.
+func (h *Hub) Members(ctx context.Context, g Grant, w Window) (Listing[Membership], error) {
+	count, err := h.stat(ctx, namespaceStatsKey(g.NamespaceID), statMembers)
+	if err != nil {
+		return Listing[Membership]{}, err
+	}
+	return listing[Membership](ctx, h, w, store.Prefix(store.Repositories, "ns/"+g.NamespaceID, "member/", 1), count)
+}
+
+// Member is one account's membership in the granted namespace: NotFound if it has none.
+func (h *Hub) Member(ctx context.Context, g Grant, account string) (Membership, error) {
+	if CheckNamespace(account) != nil {
+		return Membership{}, Fail(AccountNotFound, "there is no account %q", account)
+	}
+	item, err := h.get(ctx, memberKey(g.NamespaceID, account))
+	if err != nil {
+		return Membership{}, err
+	}
+	m, err := found[Membership](item)
+	if err == nil && m.Role == NoRole {
+		err = Fail(NotFound, "%s has no role in %s", account, g.Namespace)
+	}
+	return m, err
+}

@@ -25,6 +25,7 @@ var bare = map[string]string{"namespace": "bare"}
 var emptyRepo = map[string]string{"repo": "bare-{repo}"}
 
 var hook = map[string]string{"id": "{webhook}"}
+var aReader = map[string]string{"username": "reader"}
 
 const role = `[{"user_id": "stranger", "user_name": "stranger", "auth": 1}]`
 
@@ -49,7 +50,10 @@ var samples = map[string]sample{
 	"org-get":     {},
 	"org-update":  {body: `{"company": "Team Ltd"}`},
 	"org-delete":  {vars: bare, want: map[string]int{"robot": 403}},
-	"secret-list": {}, "secret-get": {vars: map[string]string{"name": "TOKEN"}},
+	"member-list": {}, "member-get": {vars: aReader}, "member-remove": {vars: aReader},
+	"member-add":    {body: `{"username": "stranger", "role": "reader"}`},
+	"member-update": {vars: aReader, body: `{"role": "writer"}`},
+	"secret-list":   {}, "secret-get": {vars: map[string]string{"name": "TOKEN"}},
 	"secret-put":     {vars: map[string]string{"name": "TOKEN"}, body: `{"value": "new"}`},
 	"secret-delete":  {vars: map[string]string{"name": "TOKEN"}},
 	"quota-get":      {},
