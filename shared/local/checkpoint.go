@@ -173,7 +173,7 @@ func (r *Records) recover() error {
 	var turns [2][]entry
 	for i, j := range [2]*journal{r.active, r.idle} {
 		var err error
-		if turns[i], err = j.entries(); err != nil {
+		if turns[i], err = j.entries(r.number); err != nil {
 			return err
 		}
 	}

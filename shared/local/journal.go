@@ -119,8 +119,9 @@ type flushError struct{ err error }
 func (e *flushError) Error() string { return "flushing to the disk: " + e.err.Error() }
 func (e *flushError) Unwrap() error { return e.err }
 
-// entries reads the journal's entries of one turn.
-func (j *journal) entries() ([]entry, error) {
+// entries reads the journal's entries of one turn: none where the database has taken
+// that turn over, which it does as a whole. taken is its last entry there.
+func (j *journal) entries(taken uint64) ([]entry, error) {
 	if _, err := j.file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func (j *journal) entries() ([]entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e == nil || len(all) > 0 && e.number != all[len(all)-1].number+1 {
+		if e == nil || e.number <= taken || len(all) > 0 && e.number != all[len(all)-1].number+1 {
 			return all, nil
 		}
 		all = append(all, *e)
