@@ -4,7 +4,7 @@ MODULES := $(patsubst %/go.mod,%,$(wildcard go.mod */go.mod))
 MODULES := $(sort $(patsubst go.mod,.,$(MODULES)))
 TOOLS   := $(CURDIR)/.make/bin
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-VULN    := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VULN    := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 FUZZTIME ?= 30s
 DATA    ?= $(or $(BERTH_DATA),berth-data)
 COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)

@@ -16,9 +16,7 @@ func TestSweepBesidePushes(t *testing.T) {
 	s := ownHub(t)
 	owner := s.robotlike(t)
 	kept, passing := []image{newImage(2, 20_000), newImage(1, 300_000)}, []image{newImage(2, 20_000), newImage(3, 5_000)}
-	for n := range kept { // so that they share layers with what is deleted
-		passing = append(passing, kept[n])
-	}
+	passing = append(passing, kept...) // so that they share layers with what is deleted
 	var sweeps atomic.Int64
 	end := make(chan struct{})
 	var sweeper, clients sync.WaitGroup

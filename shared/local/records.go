@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
+	dberrors "go.etcd.io/bbolt/errors"
 
 	"berth/shared/store"
 )
@@ -71,7 +72,7 @@ func open(disk Disk, path string, journalSize int64) (*Records, error) {
 		return nil, fmt.Errorf("making the records at %s: %w", path, err)
 	}
 	db, err := openDatabase(disk.Database(path))
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, dberrors.ErrTimeout) {
 		return nil, fmt.Errorf("%w (%s): stop it, or choose another folder", ErrInUse, path)
 	}
 	if err != nil {
