@@ -71,6 +71,9 @@ type RepositoryList struct {
 // it returns. Other filters and windows with a Skip read the entries of the
 // caller's part of the namespace, never the repositories themselves.
 func (h *Hub) ListRepositories(ctx context.Context, g Grant, f RepositoryFilter, w Window) (RepositoryList, error) {
+	if w.After != "" && CheckRepository(w.After) != nil {
+		return RepositoryList{}, FailField("cursor", "is not one that the hub gave")
+	}
 	part, err := h.partOf(ctx, g, f)
 	if err != nil {
 		return RepositoryList{}, err

@@ -89,6 +89,9 @@ func listNamespaces(c *web.Call) error {
 	if mode != "" && mode != "visible" {
 		return hub.FailField("filter", "mode can only be visible, not %q", mode)
 	}
+	if marker := q.Get("marker"); marker != "" && hub.CheckNamespace(marker) != nil {
+		return hub.FailField("marker", "is not one that the hub gave")
+	}
 	list, more, err := c.Hub.ListNamespaces(c.Context(), c.Caller, hub.NamespaceQuery{
 		Name: filter["namespace"], Visible: mode == "visible", After: q.Get("marker"), Limit: namespacePage,
 	})

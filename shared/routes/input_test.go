@@ -1,6 +1,7 @@
 package routes_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -199,6 +200,44 @@ func TestBadNames(t *testing.T) {
 			if !makes && rec.Code != 404 || rec.Code == 400 {
 				t.Errorf("%s: a repository of 128 characters: %d %s", r.Name, rec.Code, rec.Body)
 			}
+		}
+	}
+}
+
+// Other parts of paths, and cursors, are held against what they can be: nothing that
+// is sent there is the hub's own trouble.
+func TestBadVariablesAndCursors(t *testing.T) {
+	w := theWorld()
+	h := w.open()
+	long := strings.Repeat("a", 3000)
+	for _, r := range routes.Table() {
+		for _, m := range pathVariable.FindAllStringSubmatch(r.Pattern, -1) {
+			if m[1] == "namespace" || m[1] == "repo" {
+				continue
+			}
+			for _, value := range []string{"%ff", "%00", "%0a", "%20", "...", "a:b", "sha256:", "sha512:00", long} {
+				r := r
+				r.Pattern = strings.ReplaceAll(r.Pattern, m[0], value)
+				path, kind, body := w.request(r, "open")
+				rec := w.do(h, "administrator", r.Method, path, kind, strings.NewReader(body))
+				if n := h.calls.Take().Writes; rec.Code < 400 || rec.Code >= 500 || n > 0 {
+					t.Errorf("%s: %s %.200s: %d %.300s, %d writes", r.Name, r.Method, path, rec.Code, rec.Body, n)
+				}
+				checkError(t, r.Method+" "+path, r.Surface, rec)
+			}
+		}
+		path, _, _ := w.request(r, "open")
+		path, query, _ := strings.Cut(path, "?")
+		for _, p := range r.Doc.Query {
+			for _, value := range []string{"%ff", "%00", "!", long, base64.RawURLEncoding.EncodeToString([]byte("\xff")), base64.RawURLEncoding.EncodeToString([]byte(long))} {
+				rec := w.do(w.open(), "administrator", r.Method, path+"?"+query+"&"+p.Name+"="+value, "", nil)
+				if rec.Code >= 500 || p.Name == "cursor" && rec.Code != 400 {
+					t.Errorf("%s: %s %s?%s=%.200s: %d %.300s", r.Name, r.Method, path, p.Name, value, rec.Code, rec.Body)
+				}
+			}
+		}
+		if rec := w.do(h, "administrator", r.Method, path+"?a=%zz", "", nil); rec.Code != 400 {
+			t.Errorf("%s: a damaged query: %d %s, want 400", r.Name, rec.Code, rec.Body)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 
@@ -36,6 +37,11 @@ func Handler(h *hub.Hub, r *Route) http.Handler {
 
 func serve(c *Call) error {
 	ctx := c.Context()
+	if c.R.URL.RawQuery != "" {
+		if _, err := url.ParseQuery(c.R.URL.RawQuery); err != nil {
+			return hub.Fail(hub.BadRequest, "the query is damaged: %v", err)
+		}
+	}
 	credentials, err := credentialsOf(c.R, c.Route.Surface, c.Hub.Options.PublicURL.Host)
 	if err != nil {
 		return err
