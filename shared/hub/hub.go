@@ -171,6 +171,12 @@ func encode(v any) []byte {
 
 func isConflict(err error) bool { return errors.Is(err, store.ErrConflict) }
 
+// isConflictOn reports whether it was that item which a write did not find as wanted.
+func isConflictOn(err error, k store.Key) bool {
+	var c *store.ConflictError
+	return errors.As(err, &c) && c.Key == k
+}
+
 // decode reads a record from an item that exists.
 func decode[T any](i store.Item) (T, error) {
 	var v T

@@ -31,7 +31,6 @@ import (
 //	                    delivery/HOOK/turn how many there were
 //	                    audit/INVTIME/ID   AuditEntry
 //	                    audits/SHARD       counts: entries
-//	                    policy…
 //	                    count/SHARD        counts: public, private (repositories)
 //	                    used/SHARD         counts: bytes (quota)
 //	  repo/REPOID       .                  Repository
@@ -39,9 +38,12 @@ import (
 //	                    stats              counts: see stat*
 //	                    grant/ACCOUNT      Membership
 //	                    star/ACCOUNT       a star that the account gave
+//	                    retention          retentionState: its policies
+//	                    retained/INVNUMBER RetentionLog, the latest first
 //	  index/all         NS/REPO            repoEntry of every repository
 //	  index/public      NS/REPO            repoEntry of every public one
 //	  index/namespaces  NAME               nsEntry
+//	  index/retention   REPOID             retentionRef of every repository with policies
 //	  index/accounts    NAME               accounts, for administrators
 //	  count             SHARD              counts: public, private (repositories of the hub)
 //
@@ -50,9 +52,10 @@ import (
 //	                    pushed/INVTIME/TAG Tag again, in the order of pushes, newest first
 //	                    bydigest/DIGEST/TAG
 //	                    pulled/TAG         counts: at (milliseconds), of the tag
-//	                    manifest/DIGEST    Manifest
+//	                    manifest/DIGEST    Manifest; counts: used (milliseconds)
 //	                    body/DIGEST        the manifest's bytes, up to 256 KiB
 //	                    referrer/SUBJECT/TYPEHASH/DIGEST  descriptor
+//	                    untagged/DIGEST    a manifest that goes if nothing wants it
 //	                    blob/DIGEST        Link; counts: used (milliseconds)
 //	  blob/DIGEST       .                  Blob; counts: used
 //	                    link/NSID/REPOID   back-reference of a Link

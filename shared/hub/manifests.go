@@ -128,6 +128,7 @@ type seen struct {
 	hooks    store.Item // the namespace's webhooks
 	tags     []store.Item
 	links    []store.Item // that the manifest relies on
+	parts    []store.Item // manifests that it relies on
 	children []Manifest
 	blobs    []string // digests of links
 	absent   []string // digests of layers that are not here, and need not be
@@ -139,7 +140,7 @@ func (p *push) try(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.touch(ctx, s.links); err != nil {
+	if err := p.touch(ctx, slices.Concat(s.links, s.parts)); err != nil {
 		return err
 	}
 	now := p.hub.now()
@@ -308,7 +309,7 @@ func (s *seen) take(r reference, item store.Item) error {
 				child.Platforms = []string{name}
 			}
 		}
-		s.children = append(s.children, child)
+		s.children, s.parts = append(s.children, child), append(s.parts, item)
 		s.refs = append(s.refs, r.Digest)
 		return nil
 	}
@@ -317,13 +318,13 @@ func (s *seen) take(r reference, item store.Item) error {
 	return nil
 }
 
-// touch keeps the sweep from the links that the manifest is about to rely on. A
-// conflict says that one is gone by now.
-func (p *push) touch(ctx context.Context, links []store.Item) error {
+// touch keeps the sweep from what the manifest is about to rely on. A conflict
+// says that one is gone by now.
+func (p *push) touch(ctx context.Context, items []store.Item) error {
 	var ops []store.Op
-	for _, link := range links {
-		if p.hub.stale(link) {
-			ops = append(ops, p.hub.touch(link.Key))
+	for _, item := range items {
+		if p.hub.stale(item) {
+			ops = append(ops, p.hub.touch(item.Key))
 		}
 	}
 	for chunk := range slices.Chunk(ops, store.MaxWrite) {

@@ -16,6 +16,7 @@ const (
 	sweepRepository = "repository" // KEY = id: what a deleted repository left
 	sweepNamespace  = "namespace"  // KEY = id: what a deleted namespace left
 	sweepUpload     = "upload"     // KEY = start time/id: uploads under way
+	sweepUntagged   = "untagged"   // KEY = repository's id: manifests that lost a tag by a retention policy
 	sweepLinks      = "links"      // KEY = repository's id: links that no manifest may refer to
 	sweepBlob       = "blob"       // KEY = digest: blobs that lost a link
 	sweepObject     = "object"     // KEY = object key: objects that no record wants
@@ -26,6 +27,7 @@ type SweepReport struct {
 	Uploads      int   `json:"uploads"`      // abandoned ones
 	Repositories int   `json:"repositories"` // deleted ones that were cleared up
 	Namespaces   int   `json:"namespaces"`   // likewise
+	Manifests    int   `json:"manifests"`    // that lost their tags by retention policies
 	Links        int   `json:"links"`        // of repositories to blobs that nothing there refers to
 	Blobs        int   `json:"blobs"`        // without a link
 	Objects      int   `json:"objects"`      // in Layers
@@ -33,8 +35,9 @@ type SweepReport struct {
 }
 
 // Sweep removes what nothing refers to any more, while pushes and pulls go on:
-// what deleted repositories and namespaces left, uploads older than a day, blobs unused for a
-// day, and their bytes. Every step is a write that holds only as long as what was
+// what deleted repositories and namespaces left, images whose tags a retention
+// policy took away, uploads older than a day, blobs unused for a day, and their
+// bytes. Every step is a write that holds only as long as what was
 // read is still so; whatever was touched meanwhile stays for the next sweep. It may
 // be ended at any point, and two at once do no harm. An error of one piece of work
 // does not keep it from the others.
@@ -44,6 +47,7 @@ func (h *Hub) Sweep(ctx context.Context) (SweepReport, error) {
 		h.sweepKind(ctx, sweepRepository, "", &r, h.sweepRepository),
 		h.sweepKind(ctx, sweepNamespace, "", &r, h.sweepNamespace),
 		h.sweepKind(ctx, sweepUpload, timeKey(h.Now().Add(-sweepAfter).UnixMilli()), &r, h.sweepUpload),
+		h.sweepKind(ctx, sweepUntagged, "", &r, h.sweepUntagged),
 		h.sweepKind(ctx, sweepLinks, "", &r, h.sweepLinks),
 		h.sweepKind(ctx, sweepBlob, "", &r, h.sweepBlob),
 		h.sweepKind(ctx, sweepObject, "", &r, h.sweepObject),

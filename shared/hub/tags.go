@@ -73,6 +73,12 @@ func (h *Hub) DeleteTag(ctx context.Context, g Grant, tag string) error {
 	if err := CheckTag(tag); err != nil {
 		return err
 	}
+	return h.deleteTag(ctx, g, tag, nil)
+}
+
+// deleteTag is DeleteTag. also, unless it is nil, is shown the tag as each attempt
+// finds it; its operations ride in the Write, and its error ends the deletion.
+func (h *Hub) deleteTag(ctx context.Context, g Grant, tag string, also func(Tag) ([]store.Op, error)) error {
 	return h.again(ctx, func() error {
 		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), tagKey(g.RepoID, tag))
 		if err != nil {
@@ -91,6 +97,17 @@ func (h *Hub) DeleteTag(ctx context.Context, g Grant, tag string) error {
 		ops, err := untagOps(g.RepoID, items[1])
 		if err != nil {
 			return err
+		}
+		if also != nil {
+			t, err := decode[Tag](items[1])
+			if err != nil {
+				return err
+			}
+			more, err := also(t)
+			if err != nil {
+				return err
+			}
+			ops = append(ops, more...)
 		}
 		return h.change(ctx, append(ops,
 			store.CheckExists(items[0].Key), store.Add(statsKey(g.RepoID), map[string]int64{statTags: -1}))...)

@@ -75,7 +75,7 @@ func parseList(q url.Values, columns ...string) (listQuery, error) {
 		}
 	}
 	l.column = l.values["order_column"]
-	if l.column != "" && !strings.Contains(" "+strings.Join(columns, " ")+" ", " "+l.column+" ") {
+	if l.column != "" && len(columns) > 0 && !strings.Contains(" "+strings.Join(columns, " ")+" ", " "+l.column+" ") {
 		return l, hub.FailField("order_column", "must be %s, not %q", strings.Join(columns, ", "), l.column)
 	}
 	switch s := l.values["order_type"]; s {
@@ -88,11 +88,12 @@ func parseList(q url.Values, columns ...string) (listQuery, error) {
 	return l, nil
 }
 
-// listed answers with a bare array. Content-Range says which entries of how many
-// these are, the first counted as 0: 0-9/57. What an answer cannot hold of the
+// fit cuts a list to what an answer holds. Content-Range says which entries of how
+// many these are, the first counted as 0: 0-9/57. What an answer cannot hold of the
 // entries that were wanted is had from the link to the next.
-func listed[T any](c *web.Call, l listQuery, entries []T, wanted int, total int64) error {
-	if n := web.Fit(entries); n < wanted {
+func fit[T any](c *web.Call, l listQuery, entries []T, wanted int, total int64) []T {
+	n := web.Fit(entries)
+	if n < wanted {
 		entries = entries[:n]
 		q := c.URLQuery()
 		q.Set("offset", strconv.Itoa(l.offset+n))
@@ -101,11 +102,8 @@ func listed[T any](c *web.Call, l listQuery, entries []T, wanted int, total int6
 		}
 		c.W.Header().Set("Link", "<"+c.URL(c.R.URL.Path, q)+`>; rel="next"`)
 	}
-	c.W.Header().Set("Content-Range", fmt.Sprintf("%d-%d/%d", l.offset, max(l.offset+len(entries)-1, l.offset), total))
-	if entries == nil {
-		entries = []T{}
-	}
-	return c.JSON(200, entries)
+	c.W.Header().Set("Content-Range", fmt.Sprintf("%d-%d/%d", l.offset, max(l.offset+n-1, l.offset), total))
+	return entries
 }
 
 // repositoryEntry is a repository as lists show it.
@@ -171,7 +169,7 @@ func listRepositories(c *web.Call) error {
 			DomainName: r.Namespace, Namespace: r.Namespace, Tags: newest[i], Total: list.Count,
 		})
 	}
-	return listed(c, l, entries, len(entries), list.Count)
+	return c.JSON(200, fit(c, l, entries, len(entries), list.Count))
 }
 
 // shownTags is how many tags a list shows of each repository.

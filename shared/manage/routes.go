@@ -11,7 +11,7 @@ import (
 
 // Routes are the Manage API's operations.
 func Routes() []web.Route {
-	routes := slices.Concat(namespaceRoutes(), accessRoutes(), repositoryRoutes(), listRoutes(), tagRoutes(), accountRoutes())
+	routes := slices.Concat(namespaceRoutes(), accessRoutes(), repositoryRoutes(), listRoutes(), tagRoutes(), retentionRoutes(), accountRoutes())
 	for i := range routes {
 		routes[i].Surface = web.Manage
 	}

@@ -118,7 +118,7 @@ func listTags(c *web.Call) error {
 	for _, t := range list.Tags[:n] {
 		entries = append(entries, tagEntry{Tag: t.Name, tagFields: viewTag(c, t.Tag, texts[t.Digest])})
 	}
-	return listed(c, l, entries, len(list.Tags), list.Count)
+	return c.JSON(200, fit(c, l, entries, len(list.Tags), list.Count))
 }
 
 // oneTag is the list of a tag's name: of one entry or none.

@@ -145,6 +145,7 @@ func (b *builder) repositories() {
 		b.ask("owner", "POST", "/v1/repositories/team", "application/json", object{"repo_name": name, "is_public": public, "full_description": "# " + name}, 201)
 		guest := []object{{"user_id": "guest", "user_name": "guest", "auth": 1}}
 		b.ask("owner", "POST", "/v2/manage/namespaces/team/repos/"+name+"/access", "application/json", guest, 201)
+		b.ask("owner", "POST", "/v2/manage/namespaces/team/repos/"+name+"/retentions", "application/json", []byte(policy), 201)
 		if strings.HasPrefix(name, "bare") {
 			continue
 		}

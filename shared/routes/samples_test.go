@@ -27,6 +27,8 @@ var emptyRepo = map[string]string{"repo": "bare-{repo}"}
 var hook = map[string]string{"id": "{webhook}"}
 var aReader = map[string]string{"username": "reader"}
 
+const policy = `{"algorithm": "or", "rules": [{"template": "tag_rule", "params": {"num": "7"}, "tag_selectors": []}]}`
+
 const role = `[{"user_id": "stranger", "user_name": "stranger", "auth": 1}]`
 
 // samples has a request for every route of the table.
@@ -101,6 +103,12 @@ var samples = map[string]sample{
 	"manage-tag-get":                  {vars: map[string]string{"tag": "v1"}},
 	"manage-tag-create":               {body: `{"source_tag": "v1", "destination_tag": "v2"}`},
 	"manage-tag-delete":               {vars: map[string]string{"tag": "v1"}},
+	"manage-retention-create":         {body: policy},
+	"manage-retention-list":           {},
+	"manage-retention-history":        {query: "limit=1"},
+	"manage-retention-get":            {vars: map[string]string{"retention": "1"}},
+	"manage-retention-update":         {vars: map[string]string{"retention": "1"}, body: policy},
+	"manage-retention-delete":         {vars: map[string]string{"retention": "1"}},
 
 	// the registry
 	"registry-ping":            {want: map[string]int{"anonymous": 401}},
