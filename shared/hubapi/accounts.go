@@ -67,8 +67,8 @@ func profileRoutes() []web.Route {
 		{
 			Name: "generate-api-token", Method: "POST", Pattern: "/v1/generate-api-token", Rule: web.Open, Needs: writesAccounts,
 			Doc: web.Doc{
-				Summary: "Give an access token for an account's password",
-				Body:    apiTokenRequest{}, Form: true,
+				Summary:  "Give an access token for an account's password",
+				Required: []string{"username", "password"}, Body: apiTokenRequest{}, Form: true,
 				Answers: map[int]any{200: apiToken{}},
 			},
 			Handle: generateAPIToken,
@@ -76,8 +76,8 @@ func profileRoutes() []web.Route {
 		{
 			Name: "account-register", Method: "POST", Pattern: "/v1/auth/register", Rule: web.Open, Needs: writesAccounts,
 			Doc: web.Doc{
-				Summary: "Make an account and its namespace of the same name: for everybody where sign-up is open, else for administrators",
-				Body:    newAccount{}, Form: true,
+				Summary:  "Make an account and its namespace of the same name: for everybody where sign-up is open, else for administrators",
+				Required: []string{"username", "password"}, Body: newAccount{}, Form: true,
 				Answers: map[int]any{201: profile{}},
 			},
 			Handle: register,

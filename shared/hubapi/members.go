@@ -42,8 +42,8 @@ func memberRoutes() []web.Route {
 		{
 			Name: "member-add", Method: "POST", Pattern: membersPath, Rule: web.NamespaceOwner, Needs: writesAccounts,
 			Doc: web.Doc{
-				Summary: "Make an account a member of an organisation: owner, writer or reader",
-				Body:    newMember{},
+				Summary:  "Make an account a member of an organisation: owner, writer or reader",
+				Required: []string{"username", "role"}, Body: newMember{},
 				Answers: map[int]any{201: member{}},
 			},
 			Handle: addMember,
@@ -56,8 +56,8 @@ func memberRoutes() []web.Route {
 		{
 			Name: "member-update", Method: "PUT", Pattern: memberPath, Rule: web.NamespaceOwner, Needs: writesAccounts,
 			Doc: web.Doc{
-				Summary: "Change a member's role; the last owner stays one",
-				Body:    memberChange{},
+				Summary:  "Change a member's role; the last owner stays one",
+				Required: []string{"role"}, Body: memberChange{},
 				Answers: map[int]any{200: member{}},
 			},
 			Handle: updateMember,

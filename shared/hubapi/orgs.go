@@ -32,8 +32,8 @@ func orgRoutes() []web.Route {
 		{
 			Name: "org-create", Method: "POST", Pattern: "/v1/orgs", Rule: web.AsAccount, Needs: writesAccounts,
 			Doc: web.Doc{
-				Summary: "Make an organisation: a namespace with members, the caller its first owner",
-				Body:    newOrg{},
+				Summary:  "Make an organisation: a namespace with members, the caller its first owner",
+				Required: []string{"name"}, Body: newOrg{},
 				Answers: map[int]any{201: org{}},
 			},
 			Handle: createOrg,

@@ -13,31 +13,29 @@ import (
 // repository is how the hub API shows a repository. Its dates bear each of the
 // three names that clients of this API know them by.
 type repository struct {
-	Namespace       string `json:"namespace"`
-	RepoName        string `json:"repo_name"`
-	RepoPath        string `json:"repo_path"`
-	Description     string `json:"description"`
-	FullDescription string `json:"full_description"`
-	IsPublic        bool   `json:"is_public"`
-	IsAutomated     bool   `json:"is_automated"`
-	Category        string `json:"category"`
-	ImmutableTags   bool   `json:"immutable_tags"`
-	// Logo is the https address of a picture, or default-icon.jpg for none; LogoFile
-	// is where it can be fetched, absolute or a path of the hub.
-	Logo             string   `json:"logo"`
-	LogoFile         string   `json:"logo_file"`
+	Namespace        string   `json:"namespace"`
+	RepoName         string   `json:"repo_name"`
+	RepoPath         string   `json:"repo_path" about:"the repository's name on the registry"`
+	Description      string   `json:"description"`
+	FullDescription  string   `json:"full_description"`
+	IsPublic         bool     `json:"is_public"`
+	IsAutomated      bool     `json:"is_automated" about:"it has a build configuration"`
+	Category         string   `json:"category"`
+	ImmutableTags    bool     `json:"immutable_tags"`
+	Logo             string   `json:"logo" about:"https address of a picture, or default-icon.jpg for none"`
+	LogoFile         string   `json:"logo_file" about:"where the logo is: an address, or a path of the hub"`
 	CreatedBy        string   `json:"created_by"`
 	CreationTime     hub.Time `json:"creation_time"`
 	CreationAt       hub.Time `json:"creation_at"`
 	CreatedAt        hub.Time `json:"created_at"`
 	UpdatedTime      hub.Time `json:"updated_time"`
-	UpdatedAt        hub.Time `json:"updated_at"`
-	Download         int64    `json:"download"`
-	Upload           int64    `json:"upload"`
+	UpdatedAt        hub.Time `json:"updated_at" about:"when the repository's own fields were changed; pushes do not move it"`
+	Download         int64    `json:"download" about:"manifests given to clients; may lag a minute"`
+	Upload           int64    `json:"upload" about:"manifests pushed"`
 	PulledAt         hub.Time `json:"pulled_at"`
 	PushedAt         hub.Time `json:"pushed_at"`
 	RepoStarredCount int64    `json:"repo_starred_count"`
-	IsRepoStarred    bool     `json:"is_repo_starred"`
+	IsRepoStarred    bool     `json:"is_repo_starred" about:"by the caller"`
 	BuildConfig      any      `json:"build_config"`
 }
 
@@ -65,12 +63,12 @@ func show(v hub.RepositoryView) repository {
 
 // repositoryFields are what a client may set of a repository.
 type repositoryFields struct {
-	Description     *string `json:"description"`
-	FullDescription *string `json:"full_description"`
-	IsPublic        *bool   `json:"is_public"`
-	Category        *string `json:"category"`
-	ImmutableTags   *bool   `json:"immutable_tags"`
-	Logo            *string `json:"logo"`
+	Description     *string `json:"description" about:"at most 100 characters"`
+	FullDescription *string `json:"full_description" about:"Markdown, at most 64 KiB"`
+	IsPublic        *bool   `json:"is_public" about:"false if not given; changed by owners"`
+	Category        *string `json:"category" about:"app_server, linux, framework_app, database, lang, other (if not given), windows or arms"`
+	ImmutableTags   *bool   `json:"immutable_tags" about:"tags cannot be moved or deleted; changed by owners"`
+	Logo            *string `json:"logo" about:"https address of a picture, at most 255 bytes, or default-icon.jpg for none"`
 }
 
 func (f repositoryFields) change() hub.RepositoryChange {
@@ -82,8 +80,8 @@ func (f repositoryFields) change() hub.RepositoryChange {
 
 // newRepository is the body of repository-create.
 type newRepository struct {
-	RepoName  string  `json:"repo_name"`
-	Namespace *string `json:"namespace"`
+	RepoName  string  `json:"repo_name" about:"at most 128 characters"`
+	Namespace *string `json:"namespace" about:"the namespace of the path, if given"`
 	repositoryFields
 	BuildConfig *json.RawMessage `json:"build_config"`
 }
@@ -96,7 +94,8 @@ func repositoryRoutes() []web.Route {
 			Name: "repository-create", Method: "POST", Pattern: "/v1/repositories/{namespace}", Rule: web.NamespaceWriter, Needs: write,
 			Doc: web.Doc{
 				Summary: "Create a repository",
-				Body:    newRepository{},
+				About:   "Whoever writes to the namespace may make public ones too.",
+				Body:    newRepository{}, Required: []string{"repo_name"},
 				Answers: map[int]any{201: repository{}},
 			},
 			Handle: createRepository,

@@ -63,8 +63,8 @@ func spaceRoutes() []web.Route {
 		{
 			Name: "secret-put", Method: "PUT", Pattern: spacePath + "/secrets/{name}", Rule: web.NamespaceOwner, Needs: writesAccounts,
 			Doc: web.Doc{
-				Summary: "Make or replace a build secret",
-				Body:    secretValue{},
+				Summary:  "Make or replace a build secret",
+				Required: []string{"value"}, Body: secretValue{},
 				Answers: map[int]any{200: secret{}, 201: secret{}},
 			},
 			Handle: putSecret,
@@ -82,8 +82,8 @@ func spaceRoutes() []web.Route {
 		{
 			Name: "quota-put", Method: "PUT", Pattern: spacePath + "/quota", Rule: web.NamespaceOwner, Needs: writesAccounts,
 			Doc: web.Doc{
-				Summary: "Limit a namespace's storage, or lift the limit",
-				Body:    quotaLimit{},
+				Summary:  "Limit a namespace's storage, or lift the limit",
+				Required: []string{"limit"}, Body: quotaLimit{},
 				Answers: map[int]any{200: quota{}},
 			},
 			Handle: putQuota,

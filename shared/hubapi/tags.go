@@ -12,10 +12,10 @@ import (
 // tag is how the hub API shows a tag.
 type tag struct {
 	Tag       string   `json:"tag"`
-	ImageID   string   `json:"image_id"` // hex of the image configuration's digest; of an index its own
+	ImageID   string   `json:"image_id" about:"hex of the digest of the image's configuration; of an index, of the index itself"`
 	Digest    string   `json:"digest"`
 	MediaType string   `json:"media_type"`
-	Size      int64    `json:"size"` // bytes of the manifest and all that it refers to
+	Size      int64    `json:"size" about:"bytes of the manifest and all that it refers to"`
 	Platforms []string `json:"platforms"`
 	PushedAt  hub.Time `json:"pushed_at"`
 	PulledAt  hub.Time `json:"pulled_at"`

@@ -55,8 +55,8 @@ func tokenRoutes() []web.Route {
 		{
 			Name: "token-create", Method: "POST", Pattern: "/v1/tokens", Rule: web.SignedIn, Needs: writesAccounts,
 			Doc: web.Doc{
-				Summary: "Make an access token: a personal one, or a robot's of a namespace; its secrets are shown this once",
-				Body:    newToken{},
+				Summary:  "Make an access token: a personal one, or a robot's of a namespace; its secrets are shown this once",
+				Required: []string{"name", "permissions"}, Body: newToken{},
 				Answers: map[int]any{201: madeToken{}},
 			},
 			Handle: createToken,

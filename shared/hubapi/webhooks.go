@@ -75,8 +75,8 @@ func webhookRoutes() []web.Route {
 		{
 			Name: "webhook-create", Method: "POST", Pattern: hookPath, Rule: web.NamespaceOwner, Needs: writesAccounts,
 			Doc: web.Doc{
-				Summary: "Make a webhook for image:push and build:complete; without a secret the hub makes one and shows it this once",
-				Body:    webhookChange{},
+				Summary:  "Make a webhook for image:push and build:complete; without a secret the hub makes one and shows it this once",
+				Required: []string{"url"}, Body: webhookChange{},
 				Answers: map[int]any{201: madeWebhook{}},
 			},
 			Handle: saveHook,

@@ -13,7 +13,7 @@ func namespaceRoutes() []web.Route {
 		Name: "manage-namespace-create", Method: "POST", Pattern: "/v2/manage/namespaces",
 		Rule:   web.SignedIn,
 		Needs:  web.Needs{Write: repositories},
-		Doc:    web.Doc{Summary: "Create an organisation", Body: namespaceBody{Namespace: ptr("group")}, Answers: map[int]any{201: nil}},
+		Doc:    web.Doc{Summary: "Create an organisation", Required: []string{"namespace"}, Body: namespaceBody{Namespace: ptr("group")}, Answers: map[int]any{201: nil}},
 		Handle: createNamespace,
 	}, {
 		Name: "manage-namespace-list", Method: "GET", Pattern: "/v2/manage/namespaces",

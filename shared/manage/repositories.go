@@ -17,7 +17,7 @@ func repositoryRoutes() []web.Route {
 		Name: "manage-repository-create", Method: "POST", Pattern: "/v2/manage/namespaces/{namespace}/repos",
 		Rule:   web.NamespaceWriter,
 		Needs:  web.Needs{Write: repositories},
-		Doc:    web.Doc{Summary: "Create a repository", Body: created, Form: true, Answers: map[int]any{201: nil}},
+		Doc:    web.Doc{Summary: "Create a repository", Required: []string{"repository", "is_public"}, Body: created, Form: true, Answers: map[int]any{201: nil}},
 		Handle: createRepository,
 	}, {
 		Name: "manage-repository-get", Method: "GET", Pattern: one,

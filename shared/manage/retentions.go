@@ -27,7 +27,7 @@ func retentionRoutes() []web.Route {
 			Summary: "Give a repository a policy by which old tags go",
 			About: "A tag goes if any rule names it: date_rule those that were pushed longer ago than days, tag_rule those beyond the num " +
 				"that were pushed last. Tags that a selector matches stay, and are not counted.",
-			Body: body, Answers: map[int]any{201: retentionID{34}},
+			Required: []string{"algorithm", "rules"}, Body: body, Answers: map[int]any{201: retentionID{34}},
 		},
 		Handle: createRetention,
 	}, {
@@ -56,7 +56,7 @@ func retentionRoutes() []web.Route {
 		Name: "manage-retention-update", Method: "PATCH", Pattern: one,
 		Rule:   web.RepositoryWriter,
 		Needs:  web.Needs{Write: repositories},
-		Doc:    web.Doc{Summary: "Change a retention policy's rules", Body: body, Answers: map[int]any{201: nil}},
+		Doc:    web.Doc{Summary: "Change a retention policy's rules", Required: []string{"algorithm", "rules"}, Body: body, Answers: map[int]any{201: nil}},
 		Handle: updateRetention,
 	}, {
 		Name: "manage-retention-delete", Method: "DELETE", Pattern: one,

@@ -34,8 +34,8 @@ func tagRoutes() []web.Route {
 		Rule:  web.RepositoryWriter,
 		Needs: web.Needs{Write: tags},
 		Doc: web.Doc{
-			Summary: "Point a tag at the image of another one",
-			Body:    retagBody{ptr("v1"), ptr("v2"), ptr(false)}, Answers: map[int]any{201: nil},
+			Summary:  "Point a tag at the image of another one",
+			Required: []string{"source_tag", "destination_tag"}, Body: retagBody{ptr("v1"), ptr("v2"), ptr(false)}, Answers: map[int]any{201: nil},
 		},
 		Handle: createTag,
 	}, {

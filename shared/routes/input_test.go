@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http/httptest"
 	"reflect"
 	"slices"
@@ -91,6 +92,13 @@ func TestBadBodies(t *testing.T) {
 			for _, body := range wrongTypes(r, good) {
 				send(strings.NewReader(body.json), 400, body.field)
 			}
+			for _, body := range without(good) {
+				if slices.Contains(r.Doc.Required, body.field) {
+					send(strings.NewReader(body.json), 400, body.field)
+				} else if rec := w.do(w.open(), "administrator", r.Method, path, kind, strings.NewReader(body.json)); r.Doc.Answers[rec.Code] == nil && rec.Code >= 300 {
+					t.Errorf("%s: without %s, which is not documented as required: %d %s", r.Name, body.field, rec.Code, rec.Body)
+				}
+			}
 			if r.Doc.Form {
 				refuses(t, w, h, r, r.Method, path, "multipart/form-data; boundary=X", strings.NewReader("--X\r\nContent-Disp"), 400)
 				refuses(t, w, h, r, r.Method, path, "multipart/form-data", strings.NewReader("--X--"), 400)
@@ -127,12 +135,22 @@ func wrongTypes(r web.Route, good string) (list []wrongBody) {
 		default:
 			wrong = "text"
 		}
-		changed := map[string]any{}
-		for k, v := range object {
-			changed[k] = v
-		}
+		changed := maps.Clone(object)
 		changed[name] = wrong
 		b, _ := json.Marshal(changed)
+		list = append(list, wrongBody{name, string(b)})
+	}
+	return list
+}
+
+// without are an object's JSON with one field left out each.
+func without(good string) (list []wrongBody) {
+	var object map[string]any
+	json.Unmarshal([]byte(good), &object)
+	for name := range object {
+		rest := maps.Clone(object)
+		delete(rest, name)
+		b, _ := json.Marshal(rest)
 		list = append(list, wrongBody{name, string(b)})
 	}
 	return list

@@ -157,6 +157,9 @@ func requestBody(r *web.Route, s *schemas) object {
 		if reflect.TypeOf(r.Doc.Body).Kind() == reflect.Pointer {
 			schema = s.of(reflect.TypeOf(r.Doc.Body).Elem(), true)
 		}
+		if len(r.Doc.Required) > 0 {
+			schema = object{"allOf": []object{schema, {"required": r.Doc.Required}}}
+		}
 		kinds := []string{"application/json"}
 		if r.Doc.Form {
 			kinds = append(kinds, "multipart/form-data", "application/x-www-form-urlencoded")
@@ -171,7 +174,7 @@ func requestBody(r *web.Route, s *schemas) object {
 	if len(content) == 0 {
 		return nil
 	}
-	return object{"content": content}
+	return object{"content": content, "required": r.Doc.Body != nil}
 }
 
 // media is a schema with an example, where the value is one.

@@ -31,7 +31,7 @@ func operator() []web.Route {
 	}, {
 		Name: "admin-create", Surface: web.HubAPI, Method: http.MethodPost, Pattern: "/v1/admin/accounts", Rule: web.Administrators,
 		Needs: web.Needs{Write: []store.Table{store.Repositories}},
-		Doc: web.Doc{Summary: "Make an administrator's account", Body: newAdministrator{},
+		Doc: web.Doc{Summary: "Make an administrator's account", Required: []string{"username", "password"}, Body: newAdministrator{},
 			Answers: map[int]any{201: administrator{}}},
 		Handle: createAdministrator,
 	}}

@@ -97,6 +97,15 @@ func (s *schemas) object(t reflect.Type, in bool) object {
 	return o
 }
 
+// described adds what the tag about says of a field.
+func described(schema object, about string) object {
+	if about != "" {
+		schema["description"] = about
+	}
+	return schema
+}
+
+// fields adds a struct's fields, those of embedded structs as its own.
 func (s *schemas) fields(t reflect.Type, in bool, properties object, required *[]string) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -110,7 +119,7 @@ func (s *schemas) fields(t reflect.Type, in bool, properties object, required *[
 		case name == "":
 			name = f.Name
 		}
-		properties[name] = s.of(f.Type, in)
+		properties[name] = described(s.of(f.Type, in), f.Tag.Get("about"))
 		if !in && !strings.Contains(options, "omit") {
 			*required = append(*required, name)
 		}

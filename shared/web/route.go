@@ -164,12 +164,13 @@ type Route struct {
 
 // Doc describes an operation for the OpenAPI document.
 type Doc struct {
-	Summary string
-	About   string // what the summary leaves open; may be ""
-	Query   []Param
-	Body    any         // an example value or nil struct pointer of the request's JSON body; nil = none
-	Form    bool        // the body may also be multipart/form-data or url-encoded
-	Answers map[int]any // by status: an example value of the JSON answer; nil = no body
+	Summary  string
+	About    string // what the summary leaves open; may be ""
+	Query    []Param
+	Body     any         // an example value or nil struct pointer of the request's JSON body; nil = none
+	Required []string    // fields that the body must have
+	Form     bool        // the body may also be multipart/form-data or url-encoded
+	Answers  map[int]any // by status: an example value of the JSON answer; nil = no body
 	// BytesIn and BytesOut: the body, and the body of good answers that have no
 	// example, are bytes and not JSON.
 	BytesIn, BytesOut bool
