@@ -110,6 +110,9 @@ func TestCommandsBesideTheHub(t *testing.T) {
 	if out, status := s.command(t, password, "gc"); status != 0 || !strings.Contains(out, `"blobs": 0`) {
 		t.Errorf("gc ends with %d:\n%s", status, out)
 	}
+	if out, status := s.command(t, password, "retention", "run"); status != 0 || !strings.Contains(out, `"tags": 0`) {
+		t.Errorf("retention ends with %d:\n%s", status, out)
+	}
 	out, status := s.command(t, password, "admin", "create", "second")
 	m := regexp.MustCompile(`\n    (\S+)\n`).FindStringSubmatch(out)
 	if status != 0 || m == nil {
@@ -126,6 +129,7 @@ func TestCommandsBesideTheHub(t *testing.T) {
 		t.Errorf("a second time it ends with %d:\n%s", status, out)
 	}
 	s.account(t).call(t, 403, "POST", "/v1/admin/gc", "")
+	s.account(t).call(t, 403, "POST", "/v1/admin/retention", "")
 	s.account(t).call(t, 403, "POST", "/v1/admin/accounts", `{"username":"third","password":"a long password"}`)
 	if err := s.stop(); err != nil {
 		t.Fatal(err)

@@ -61,6 +61,6 @@ It prints where it listens and, the first time, the password of the account
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return wrongUse("%w; `%s --help` lists what there is", err, c.CommandPath())
 	})
-	root.AddCommand(serveCommand(), gcCommand(), verifyCommand(), adminCommand(), versionCommand())
+	root.AddCommand(serveCommand(), gcCommand(), retentionCommand(), verifyCommand(), adminCommand(), versionCommand())
 	return root
 }

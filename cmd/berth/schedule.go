@@ -30,6 +30,11 @@ func (s *settings) chores(h *hub.Hub) []chore {
 				"blobs", r.Blobs, "objects", r.Objects, "bytes", r.Bytes)
 			return err
 		}},
+		{"retention", s.retentionEvery, false, func(ctx context.Context) error {
+			r, err := h.RunRetentions(ctx)
+			h.Log.InfoContext(ctx, "retention applied", "repositories", r.Repositories, "tags", r.Tags)
+			return err
+		}},
 		{"send webhooks", time.Second, false, h.RunOutbox},
 	}
 }

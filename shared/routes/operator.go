@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -27,7 +28,12 @@ func operator() []web.Route {
 		Name: "gc-run", Surface: web.HubAPI, Method: http.MethodPost, Pattern: "/v1/admin/gc", Rule: web.Administrators,
 		Needs:  web.Needs{Write: store.Tables, Layers: web.WriteLayers},
 		Doc:    web.Doc{Summary: "Collect what nothing refers to, now", Answers: map[int]any{200: hub.SweepReport{}}},
-		Handle: sweep,
+		Handle: upkeep((*hub.Hub).Sweep),
+	}, {
+		Name: "retention-run", Surface: web.HubAPI, Method: http.MethodPost, Pattern: "/v1/admin/retention", Rule: web.Administrators,
+		Needs:  web.Needs{Write: store.Tables, Layers: web.WriteLayers},
+		Doc:    web.Doc{Summary: "Apply every retention policy, now", Answers: map[int]any{200: hub.RetentionReport{}}},
+		Handle: upkeep((*hub.Hub).RunRetentions),
 	}, {
 		Name: "admin-create", Surface: web.HubAPI, Method: http.MethodPost, Pattern: "/v1/admin/accounts", Rule: web.Administrators,
 		Needs: web.Needs{Write: []store.Table{store.Repositories}},
@@ -49,14 +55,17 @@ func ready(c *web.Call) error {
 	return c.JSON(http.StatusOK, status{"ok"})
 }
 
-// sweep answers when the sweep is done, however long that takes.
-func sweep(c *web.Call) error {
-	http.NewResponseController(c.W).SetWriteDeadline(time.Time{})
-	report, err := c.Hub.Sweep(c.Context())
-	if err != nil {
-		return err
+// upkeep does a work of the whole hub and answers when it is done, however long
+// that takes.
+func upkeep[Report any](do func(*hub.Hub, context.Context) (Report, error)) func(*web.Call) error {
+	return func(c *web.Call) error {
+		http.NewResponseController(c.W).SetWriteDeadline(time.Time{})
+		report, err := do(c.Hub, c.Context())
+		if err != nil {
+			return err
+		}
+		return c.JSON(http.StatusOK, report)
 	}
-	return c.JSON(http.StatusOK, report)
 }
 
 type newAdministrator struct {

@@ -130,7 +130,7 @@ var samples = map[string]sample{
 
 	// the operator's
 	"healthz": {}, "readyz": {}, "openapi": {},
-	"gc-run":       {},
+	"gc-run": {}, "retention-run": {},
 	"admin-create": {body: `{"username": "second", "password": "a long password"}`},
 }
 
