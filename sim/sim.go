@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"berth/shared/cloud"
 	"berth/shared/store"
@@ -17,13 +18,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// Config is the configuration of a client of the emulator at an address.
+// Config is the configuration of a client of an emulator at an address. It is
+// patient: a machine that runs tests may be busy with others.
 func Config(url string) aws.Config {
 	return aws.Config{
 		Region:       "eu-central-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "testtest", ""),
 		BaseEndpoint: &url,
-		HTTPClient:   cloud.HTTPClient(),
+		HTTPClient:   cloud.HTTPClient(time.Minute),
 	}
 }
 

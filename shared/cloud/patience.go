@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"time"
 
@@ -22,7 +20,6 @@ import (
 
 const (
 	budget    = 10 * time.Second // from the first attempt on
-	attempt   = 5 * time.Second  // one attempt, to the answer's last byte
 	firstWait = 20 * time.Millisecond
 	longest   = time.Second
 )
@@ -148,33 +145,3 @@ func (p *patience) writeError(ctx context.Context, err error) error {
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: DynamoDB: %w", store.ErrUnavailable, err) }
-
-// HTTPClient makes the client that AWS calls of Berth go through. It gives an
-// attempt up when no answer has begun within a few seconds, so that it can be repeated.
-func HTTPClient() *http.Client {
-	return &http.Client{Transport: plainBody{&http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 3 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   3 * time.Second,
-		ResponseHeaderTimeout: attempt,
-		ExpectContinueTimeout: time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          256,
-		MaxIdleConnsPerHost:   256,
-		IdleConnTimeout:       90 * time.Second,
-	}}}
-}
-
-// plainBody hides all but Read and Close of a request's body. The SDK's body has
-// a WriteTo that may report io.EOF; net/http then closes the connection amid the
-// answer, and a call that was done looks as if it had failed.
-type plainBody struct{ next http.RoundTripper }
-
-func (t plainBody) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Body != nil && req.Body != http.NoBody {
-		plain := *req
-		plain.Body = struct{ io.ReadCloser }{req.Body}
-		req = &plain
-	}
-	return t.next.RoundTrip(req)
-}

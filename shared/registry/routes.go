@@ -142,7 +142,7 @@ func manifestRoutes() []web.Route {
 	return []web.Route{
 		{
 			Name: "registry-manifest-get", Surface: web.Registry, Method: http.MethodGet, Pattern: repository + "/manifests/{reference}", Rule: web.RepositoryReader,
-			Needs:  with(reads, web.ReadLayers),
+			Needs:  with(writes, web.ReadLayers), // a pull is counted
 			Doc:    web.Doc{Summary: "Read a manifest by tag or digest", BytesOut: true, Answers: map[int]any{200: nil}},
 			Handle: getManifest,
 			Items: func(id string, r *http.Request) []store.Key {

@@ -1,0 +1,284 @@
+package cloud
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"berth/shared/store"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Where objects lie in the bucket. What an upload leaves behind, because it was
+// killed or its state was lost, the bucket must drop after some days: objects
+// under [TailPrefix], and unfinished multipart uploads.
+const (
+	LayerPrefix = "layers/"
+	TailPrefix  = "tails/"
+)
+
+// Layers keeps objects in an S3 bucket. It implements [store.Layers].
+//
+// An object is a multipart upload. S3 wants parts of at least 5 MiB, all but the
+// last, while the pieces of an upload come in any size: what is left over is an
+// object of its own, the tail, that the next piece begins with. An object that
+// never comes to 5 MiB is a tail only.
+//
+// That two Appends of one key are under way is noticed within one process; of
+// two processes, the one whose state the caller keeps wins, and Finish fails if
+// the other has overwritten a part of it.
+type Layers struct {
+	client *s3.Client
+	bucket string
+
+	mu   sync.Mutex
+	busy map[string]bool
+	idle chan []byte // buffers of partSize bytes that nobody uses
+}
+
+// NewLayers keeps layers in a bucket.
+func NewLayers(client *s3.Client, bucket string) *Layers {
+	return &Layers{client: client, bucket: bucket, busy: map[string]bool{}, idle: make(chan []byte, keepIdle)}
+}
+
+// ForLayers sets an S3 client up for [NewLayers]. Every request's body is signed
+// by its SHA-256, which S3 verifies; the checksums that the SDK adds by itself
+// would have to be kept for every part.
+func ForLayers(o *s3.Options) {
+	o.HTTPClient = HTTPClient(30 * time.Second)
+	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	o.RetryMaxAttempts = 5
+}
+
+// Close does nothing: the client belongs to the caller.
+func (l *Layers) Close() error { return nil }
+
+// Finish completes the multipart upload, or names the tail as the object, which
+// is a copy of less than 5 MiB within S3.
+func (l *Layers) Finish(ctx context.Context, key string, st store.State) error {
+	if err := check(ctx, key); err != nil {
+		return err
+	}
+	n, err := readNotes(st)
+	if err != nil {
+		return err
+	}
+	switch {
+	case st.Size == 0:
+		err = l.put(ctx, LayerPrefix+key, nil)
+	case n.Upload == "":
+		_, err = l.client.CopyObject(ctx, &s3.CopyObjectInput{
+			Bucket: &l.bucket, Key: aws.String(LayerPrefix + key), CopySource: aws.String(l.bucket + "/" + n.Tail),
+		})
+	default:
+		err = l.complete(ctx, key, n)
+	}
+	if missing(err) {
+		// What it was made of is gone: it was finished before, or deleted.
+		size, known := l.size(ctx, key)
+		if known != nil {
+			return known
+		}
+		if size != st.Size {
+			return fmt.Errorf("finish %s: the object has %d bytes, not %d: %w", key, size, st.Size, store.ErrNoObject)
+		}
+		return nil
+	}
+	if err != nil {
+		return l.failed(ctx, "finish", key, err)
+	}
+	l.drop(ctx, n.Tail, n.Before)
+	return nil
+}
+
+// complete makes the object of its parts, the tail being the last.
+func (l *Layers) complete(ctx context.Context, key string, n notes) error {
+	parts := n.completed()
+	if n.Tail != "" {
+		number := aws.Int32(int32(len(parts) + 1))
+		out, err := l.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
+			Bucket: &l.bucket, Key: aws.String(LayerPrefix + key), UploadId: &n.Upload, PartNumber: number,
+			CopySource: aws.String(l.bucket + "/" + n.Tail),
+		})
+		if err != nil {
+			return err
+		}
+		parts = append(parts, types.CompletedPart{ETag: out.CopyPartResult.ETag, PartNumber: number})
+	}
+	_, err := l.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
+		Bucket: &l.bucket, Key: aws.String(LayerPrefix + key), UploadId: &n.Upload,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+	})
+	return err
+}
+
+// Open is one GetObject; at or past the end of the object a HeadObject tells which.
+func (l *Layers) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if err := check(ctx, key); err != nil {
+		return nil, err
+	}
+	if offset < 0 {
+		return nil, fmt.Errorf("open %s at %d: %w", key, offset, errors.ErrUnsupported)
+	}
+	in := &s3.GetObjectInput{Bucket: &l.bucket, Key: aws.String(LayerPrefix + key)}
+	switch {
+	case length == 0:
+		return l.openEnd(ctx, key, offset, length)
+	case length > 0:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
+	case offset > 0:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-", offset))
+	}
+	out, err := l.client.GetObject(ctx, in)
+	var answer *smithyhttp.ResponseError
+	switch {
+	case err == nil:
+		return &body{out.Body, length}, nil
+	case errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable:
+		return l.openEnd(ctx, key, offset, length)
+	}
+	return nil, l.failed(ctx, "open", key, err)
+}
+
+// openEnd opens a range in which no byte is.
+func (l *Layers) openEnd(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	size, err := l.size(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if offset > size || length > 0 {
+		return &body{io.NopCloser(bytes.NewReader(nil)), 1}, nil
+	}
+	return io.NopCloser(bytes.NewReader(nil)), nil
+}
+
+// body is what S3 sends of a range. S3 cuts a range that passes the object's end.
+type body struct {
+	io.ReadCloser
+	left int64 // bytes to come, < 0 = unknown
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left >= 0 {
+		b.left -= int64(n)
+		if err == io.EOF && b.left > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+	}
+	return n, err
+}
+
+// URL is a presigned address of the object.
+func (l *Layers) URL(ctx context.Context, key string, o store.URLOptions) (string, error) {
+	if err := check(ctx, key); err != nil {
+		return "", err
+	}
+	in := &s3.GetObjectInput{Bucket: &l.bucket, Key: aws.String(LayerPrefix + key)}
+	if o.ContentType != "" {
+		in.ResponseContentType = &o.ContentType
+	}
+	req, err := s3.NewPresignClient(l.client).PresignGetObject(ctx, in, s3.WithPresignExpires(o.Lives))
+	if err != nil {
+		return "", l.failed(ctx, "presign", key, err)
+	}
+	return req.URL, nil
+}
+
+// Delete removes the object, its tail, and the parts of one that is not finished.
+func (l *Layers) Delete(ctx context.Context, key string, st store.State) error {
+	if err := check(ctx, key); err != nil {
+		return err
+	}
+	var n notes
+	if len(st.Data) > 0 {
+		var err error
+		if n, err = readNotes(st); err != nil {
+			return err
+		}
+	}
+	if n.Upload != "" {
+		_, err := l.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: &l.bucket, Key: aws.String(LayerPrefix + key), UploadId: &n.Upload,
+		})
+		if err != nil && !missing(err) {
+			return l.failed(ctx, "abort", key, err)
+		}
+	}
+	for _, k := range []string{n.Tail, n.Before, LayerPrefix + key} {
+		if err := l.remove(ctx, k); err != nil {
+			return l.failed(ctx, "delete", key, err)
+		}
+	}
+	return nil
+}
+
+// put writes a small object.
+func (l *Layers) put(ctx context.Context, name string, data []byte) error {
+	_, err := l.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &l.bucket, Key: &name, Body: bytes.NewReader(data)})
+	return err
+}
+
+func (l *Layers) remove(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := l.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &l.bucket, Key: &name})
+	if missing(err) {
+		return nil
+	}
+	return err
+}
+
+// drop removes tails that nobody needs any more. The bucket drops what stays.
+func (l *Layers) drop(ctx context.Context, names ...string) {
+	for _, n := range names {
+		l.remove(ctx, n)
+	}
+}
+
+// size is the length of the finished object, or ErrNoObject.
+func (l *Layers) size(ctx context.Context, key string) (int64, error) {
+	out, err := l.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &l.bucket, Key: aws.String(LayerPrefix + key)})
+	if err != nil {
+		return 0, l.failed(ctx, "find", key, err)
+	}
+	return aws.ToInt64(out.ContentLength), nil
+}
+
+// missing reports whether S3 said that an object or a multipart upload is not there.
+func missing(err error) bool {
+	var answer *smithyhttp.ResponseError
+	return errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusNotFound
+}
+
+// failed is what a call that S3 did not do returns.
+func (l *Layers) failed(ctx context.Context, what, key string, err error) error {
+	var limit *store.LimitError
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &limit):
+		return err
+	case missing(err):
+		return fmt.Errorf("%s %s: %w", what, key, store.ErrNoObject)
+	}
+	return fmt.Errorf("%w: S3: %s %s: %w", store.ErrUnavailable, what, key, err)
+}
+
+func check(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return store.CheckKey(key)
+}

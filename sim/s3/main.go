@@ -1,0 +1,56 @@
+// Command s3 runs an S3 gateway (versitygw) over a folder, until its standard
+// input ends. It is a program of its own because the gateway changes the folder of
+// its process and allows one instance in it.
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/embedgw"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:4621", "loopback address to listen on")
+	path := flag.String("path", "s3", "folder; its parent must exist")
+	flag.Parse()
+	if err := run(*addr, *path); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(addr, path string) error {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	objects, notes := filepath.Join(path, "objects"), filepath.Join(path, "notes")
+	for _, dir := range []string{objects, notes} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	sidecar, err := meta.NewSideCar(notes)
+	if err != nil {
+		return err
+	}
+	backend, err := posix.New(objects, sidecar, posix.PosixOpts{
+		SideCarDir: notes, Concurrency: 256, CopyObjectThreshold: 5 << 30, ForceNoTmpFile: true,
+	})
+	if err != nil {
+		return err
+	}
+	return embedgw.RunVersityGW(ctx, backend, &embedgw.Config{
+		RootUserAccess: "test", RootUserSecret: "testtest", Region: "eu-central-1",
+		Ports: []string{addr}, MaxConnections: 1024, MaxRequests: 512, MultipartMaxParts: 10000,
+		KeepAlive: true, Quiet: true, DisableACLs: true,
+	})
+}
