@@ -18,13 +18,10 @@ func charge(g Grant, digest string, add map[string]int64) []store.Op {
 }
 
 // checkQuota answers QuotaExceeded if size more bytes would pass the namespace's
-// quota. Pushes in flight together may pass it by what they carry.
-func (h *Hub) checkQuota(ctx context.Context, g Grant, size int64) error {
-	item, err := h.get(ctx, namespaceKey(g.Namespace))
-	if err != nil {
-		return err
-	}
-	ns, err := found[Namespace](item)
+// quota. namespace is the record at namespaceKey. Pushes in flight together may pass
+// it by what they carry.
+func (h *Hub) checkQuota(ctx context.Context, g Grant, namespace store.Item, size int64) error {
+	ns, err := decodeOnce(&h.allowed, namespace)
 	if err != nil || ns.Quota == 0 || ns.ID != g.NamespaceID {
 		return err
 	}

@@ -45,6 +45,8 @@ type Hub struct {
 	// each request.
 	seen      remembered[string, *RegistryToken]
 	pointers  remembered[revision, pointer]
+	rules     remembered[revision, tagRules]
+	allowed   remembered[revision, allowance]
 	platforms remembered[string, []string] // by the configuration's digest
 	pulls     pulls
 	pairs     goodPairs

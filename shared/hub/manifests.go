@@ -123,16 +123,17 @@ type push struct {
 
 // seen is what a push reads before it writes.
 type seen struct {
-	repo     store.Item
-	manifest store.Item
-	hooks    store.Item // the namespace's webhooks
-	tags     []store.Item
-	links    []store.Item // that the manifest relies on
-	parts    []store.Item // manifests that it relies on
-	children []Manifest
-	blobs    []string // digests of links
-	absent   []string // digests of layers that are not here, and need not be
-	refs     []string // digests of children
+	repo      store.Item
+	manifest  store.Item
+	hooks     store.Item // the namespace's webhooks
+	namespace store.Item // for its quota
+	tags      []store.Item
+	links     []store.Item // that the manifest relies on
+	parts     []store.Item // manifests that it relies on
+	children  []Manifest
+	blobs     []string // digests of links
+	absent    []string // digests of layers that are not here, and need not be
+	refs      []string // digests of children
 }
 
 func (p *push) try(ctx context.Context) error {
@@ -204,7 +205,7 @@ func (h *Hub) pushed(hooks store.Item, g Grant, m Manifest, tags []string, now T
 // read reads all that the push depends on, and judges it.
 func (p *push) read(ctx context.Context) (seen, error) {
 	id := p.grant.RepoID
-	keys := []store.Key{repositoryKey(id), manifestKey(id, p.digest), hooksKey(p.grant.NamespaceID)}
+	keys := []store.Key{repositoryKey(id), manifestKey(id, p.digest), hooksKey(p.grant.NamespaceID), namespaceKey(p.grant.Namespace)}
 	for _, tag := range p.tags {
 		keys = append(keys, tagKey(id, tag))
 	}
@@ -221,7 +222,7 @@ func (p *push) read(ctx context.Context) (seen, error) {
 		}
 		items = append(items, got...)
 	}
-	s := seen{repo: items[0], manifest: items[1], hooks: items[2], tags: items[3:fixed]}
+	s := seen{repo: items[0], manifest: items[1], hooks: items[2], namespace: items[3], tags: items[4:fixed]}
 	repo, err := p.hub.mutable(p.grant, s.repo)
 	if err != nil {
 		return s, err
@@ -243,7 +244,7 @@ func (p *push) read(ctx context.Context) (seen, error) {
 		}
 	}
 	if !s.manifest.Found() {
-		err = p.hub.checkQuota(ctx, p.grant, int64(len(p.body)))
+		err = p.hub.checkQuota(ctx, p.grant, s.namespace, int64(len(p.body)))
 	}
 	return s, err
 }

@@ -57,7 +57,7 @@ func (h *Hub) mayPull(ctx context.Context, c Caller, path string) (g Grant, ok b
 func (h *Hub) mount(ctx context.Context, g, from Grant, digest string) (ok bool, err error) {
 	err = h.again(ctx, func() error {
 		ok = false
-		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), linkKey(from.RepoID, digest), blobKey(digest), linkKey(g.RepoID, digest))
+		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), linkKey(from.RepoID, digest), blobKey(digest), linkKey(g.RepoID, digest), namespaceKey(g.Namespace))
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (h *Hub) mount(ctx context.Context, g, from Grant, digest string) (ok bool,
 			return err
 		}
 		if !items[3].Found() {
-			if err := h.checkQuota(ctx, g, source.Size); err != nil {
+			if err := h.checkQuota(ctx, g, items[4], source.Size); err != nil {
 				return err
 			}
 		}

@@ -50,7 +50,7 @@ func (h *Hub) GrantedManifest(ctx context.Context, g Grant, reference string, bo
 	if len(g.items) == 0 || !g.items[0].Found() {
 		return Pull{}, noManifest(g, reference)
 	}
-	t, err := h.pointer(g.items[0])
+	t, err := decodeOnce(&h.pointers, g.items[0])
 	if err != nil {
 		return Pull{}, err
 	}

@@ -38,6 +38,20 @@ type revision struct {
 	version int64
 }
 
+// decodeOnce is found for records that many requests read: each of their states is
+// decoded once.
+func decodeOnce[T any](r *remembered[revision, T], i store.Item) (T, error) {
+	at := revision{i.Key, i.Version}
+	if v, ok := r.get(at); ok || !i.Found() {
+		return v, nil
+	}
+	v, err := decode[T](i)
+	if err == nil {
+		r.put(at, v)
+	}
+	return v, err
+}
+
 // pointer is what a pull needs of a tag.
 type pointer struct {
 	Digest    string `json:"digest"`
@@ -45,15 +59,13 @@ type pointer struct {
 	Size      int64  `json:"size"`
 }
 
-// pointer decodes a tag for a pull. The tags that are pulled most are decoded once.
-func (h *Hub) pointer(i store.Item) (pointer, error) {
-	at := revision{i.Key, i.Version}
-	if p, ok := h.pointers.get(at); ok {
-		return p, nil
-	}
-	p, err := decode[pointer](i)
-	if err == nil {
-		h.pointers.put(at, p)
-	}
-	return p, err
+// tagRules are what a push needs of a repository.
+type tagRules struct {
+	ImmutableTags bool `json:"immutable_tags"`
+}
+
+// allowance is what a push needs of a namespace.
+type allowance struct {
+	ID    string `json:"id"`
+	Quota int64  `json:"quota"`
 }

@@ -115,11 +115,11 @@ func (h *Hub) deleteTag(ctx context.Context, g Grant, tag string, also func(Tag)
 }
 
 // mutable decodes the repository's record, which may be gone since it was granted.
-func (h *Hub) mutable(g Grant, item store.Item) (Repository, error) {
+func (h *Hub) mutable(g Grant, item store.Item) (tagRules, error) {
 	if !item.Found() {
-		return Repository{}, Fail(RepositoryNotFound, "there is no repository %s", g.Path())
+		return tagRules{}, Fail(RepositoryNotFound, "there is no repository %s", g.Path())
 	}
-	return decode[Repository](item)
+	return decodeOnce(&h.rules, item)
 }
 
 func noTag(g Grant, tag string) error {

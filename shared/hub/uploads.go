@@ -245,7 +245,7 @@ func (h *Hub) commit(ctx context.Context, g Grant, u Upload, digest string) erro
 	}
 	var spare bool // the hub had the blob already
 	err = h.again(ctx, func() error {
-		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), blobKey(digest), linkKey(g.RepoID, digest), uploadKey(u.ID))
+		items, err := h.Records.Get(ctx, repositoryKey(g.RepoID), blobKey(digest), linkKey(g.RepoID, digest), uploadKey(u.ID), namespaceKey(g.Namespace))
 		if err != nil {
 			return err
 		}
@@ -260,7 +260,7 @@ func (h *Hub) commit(ctx context.Context, g Grant, u Upload, digest string) erro
 			return noUpload(g)
 		}
 		if !link.Found() {
-			if err := h.checkQuota(ctx, g, u.State.Size); err != nil {
+			if err := h.checkQuota(ctx, g, items[4], u.State.Size); err != nil {
 				return err
 			}
 		}
