@@ -20,7 +20,7 @@ run: build ## build and start a hub on http://127.0.0.1:8080, with its data in .
 	@exec bin/berth serve --data $(DATA)
 
 build: ## build bin/berth
-	go build -trimpath -ldflags='-s -w -X main.commit=$(COMMIT)' -o bin/berth ./cmd/berth
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.commit=$(COMMIT)' -o bin/berth ./cmd/berth
 
 test: packages lint unit vuln ## everything that must pass: formats, linters, all tests with the race detector
 

@@ -34,7 +34,7 @@ var berth = sync.OnceValues(func() (string, error) {
 	}
 	path := filepath.Join(dir, "berth")
 	build := exec.Command("go", "build", "-o", path, "./cmd/berth")
-	build.Dir = ".."
+	build.Dir, build.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
