@@ -120,8 +120,11 @@ func (h *Hub) RunOutbox(ctx context.Context) error {
 func (h *Hub) SendOutbox(ctx context.Context) error {
 	for _, kind := range []string{outboxEvents, outboxDeliveries} {
 		for shard := range shards {
-			if _, err := h.sendDue(ctx, kind, shard); err != nil {
-				return err
+			for more := 1; more > 0; {
+				var err error
+				if more, err = h.sendDue(ctx, kind, shard); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -132,7 +132,7 @@ func (h *Hub) applyHook(k *Hook, g Grant, c HookChange) {
 		k.URL = *c.URL
 	}
 	if c.Events != nil {
-		k.Events = slices.Compact(slices.Sorted(slices.Values(*c.Events)))
+		k.Events = slices.DeleteFunc(slices.Clone(events), func(e string) bool { return !slices.Contains(*c.Events, e) })
 	}
 	if c.Active != nil {
 		k.Active = *c.Active
