@@ -44,16 +44,23 @@ func (c *committer) room() error {
 	if c.active.end < overfull*c.full {
 		return nil
 	}
-	if c.moving == nil {
-		c.move()
+	for c.broken == nil {
+		now := c.moving == nil // an earlier try may have failed for a reason that is gone
+		if now {
+			c.move()
+		}
+		err := <-c.moving
+		c.moved(err)
+		if err == nil {
+			c.freeze()
+			c.move()
+			return nil
+		}
+		if now {
+			return err
+		}
 	}
-	err := <-c.moving
-	c.moved(err)
-	if err == nil {
-		c.freeze()
-		c.move()
-	}
-	return err
+	return c.broken
 }
 
 // freeze lets writes go to the other journal and a new overlay.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -285,6 +286,54 @@ func TestRecordsSurvivePowerCuts(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestRecordsSurviveOnePowerCutAfterAnother cuts the power again and again, soon
+// after each reboot.
+func TestRecordsSurviveOnePowerCutAfterAnother(t *testing.T) {
+	const writers = 3
+	rnd := rand.New(rand.NewPCG(7, 7))
+	disk := powercut.New(t)
+	have := make([]int, writers) // each writer's last number that is there
+	for round := range 150 {
+		disk.CutAt(1 + rnd.IntN(40))
+		acked := slices.Clone(have)
+		if r, err := local.OpenSmall(disk, "/data/records.db"); err == nil {
+			var all sync.WaitGroup
+			for w := range writers {
+				all.Go(func() {
+					for r.Write(t.Context(), writeOf(w, acked[w]+1)...) == nil {
+						acked[w]++
+					}
+				})
+			}
+			all.Wait()
+			r.Close()
+		}
+		disk = disk.Reboot(t, powercut.Losses[rnd.IntN(len(powercut.Losses))])
+		r, err := local.OpenSmall(disk, "/data/records.db")
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		for w := range writers {
+			items, err := r.Get(t.Context(), keyOf(w, "a"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			have[w] = 0
+			fmt.Sscan(string(items[0].Value), &have[w])
+			if have[w] != acked[w] && have[w] != acked[w]+1 {
+				t.Fatalf("round %d: writer %d has %d, acknowledged was %d", round, w, have[w], acked[w])
+			}
+		}
+		disk.Cut() // right after it read the journals
+		r.Close()
+		disk = disk.Reboot(t, powercut.Everything)
+	}
+	if slices.Min(have) < 20 {
+		t.Errorf("the writers came only to %v", have)
+	}
+	checkRecords(t, "at the end", disk, have)
 }
 
 func checkRecords(t *testing.T, when string, disk *powercut.Disk, acked []int) {

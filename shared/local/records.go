@@ -223,9 +223,10 @@ func unavailable(err error) error {
 	return fmt.Errorf("local records: %w: %w", store.ErrUnavailable, err)
 }
 
-// view is where the items are besides the database: first in active, then in
-// frozen, which is nil unless the database is taking it over. Both are immutable to
-// readers, but for active's own lock.
+// view is where items are that the database may not have: first in active, then in
+// frozen, which is nil unless the database is taking it over. A reader loads the view
+// first and begins a transaction of the database then: so each item that it does not
+// find in the view is in the database.
 type view struct{ active, frozen *overlay }
 
 func (v *view) find(key []byte) (value []byte, changed bool) {
@@ -233,28 +234,6 @@ func (v *view) find(key []byte) (value []byte, changed bool) {
 		return value, true
 	}
 	return v.frozen.get(key)
-}
-
-// read begins a transaction that has everything which the view lacks. It gives no
-// transaction where v, if it is not nil, is not the view any more.
-func (r *Records) read(v *view) (*view, *bbolt.Tx, error) {
-	for {
-		now := v
-		if now == nil {
-			now = r.view.Load()
-		}
-		tx, err := r.db.Begin(false)
-		if err != nil {
-			return nil, nil, unavailable(err)
-		}
-		if r.view.Load() == now {
-			return now, tx, nil
-		}
-		tx.Rollback()
-		if v != nil {
-			return nil, nil, nil
-		}
-	}
 }
 
 // Get implements store.Records.
@@ -269,28 +248,20 @@ func (r *Records) Get(ctx context.Context, keys ...store.Key) ([]store.Item, err
 		return nil, unavailable(errClosed)
 	}
 	items := make([]store.Item, len(keys))
-	for {
-		if ok, err := r.get(items, keys); ok || err != nil {
-			return items, err
-		}
-	}
-}
-
-// get fills in the items. It is not ok where a checkpoint ended meanwhile.
-func (r *Records) get(items []store.Item, keys []store.Key) (ok bool, err error) {
-	v := r.view.Load()
-	var tx *bbolt.Tx // only if it is needed
+	var tx *bbolt.Tx // begun only if it is needed, and after the view is known
 	var buckets [3]*bbolt.Bucket
 	var arena arena
 	var space [128]byte
+	v := r.view.Load()
 	for i := range keys {
-		items[i] = store.Item{Key: keys[i]}
+		items[i].Key = keys[i]
 		key := appendKey(space[:0], keys[i].Table, keys[i].Part, keys[i].Sort)
 		found, changed := v.find(key)
 		if !changed {
 			if tx == nil {
-				if _, tx, err = r.read(v); tx == nil {
-					return false, err
+				var err error
+				if tx, err = r.db.Begin(false); err != nil {
+					return nil, unavailable(err)
 				}
 				defer tx.Rollback()
 			}
@@ -305,11 +276,11 @@ func (r *Records) get(items []store.Item, keys []store.Key) (ok bool, err error)
 		if found == nil {
 			continue
 		}
-		if err = decode(&items[i], found); err != nil {
-			return false, unavailable(err)
+		if err := decode(&items[i], found); err != nil {
+			return nil, unavailable(err)
 		}
 	}
-	return true, nil
+	return items, nil
 }
 
 // List implements store.Records.
@@ -323,9 +294,10 @@ func (r *Records) List(ctx context.Context, in store.Range) (store.Page, error) 
 	if in.Empty() {
 		return store.Page{}, nil
 	}
-	v, tx, err := r.read(nil)
+	v := r.view.Load()
+	tx, err := r.db.Begin(false)
 	if err != nil {
-		return store.Page{}, err
+		return store.Page{}, unavailable(err)
 	}
 	defer tx.Rollback()
 	b := boundsOf(in)

@@ -1,0 +1,280 @@
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"berth/shared/store"
+)
+
+// faulty is a disk on which what a test names goes wrong.
+type faulty struct {
+	Disk
+	mu     sync.Mutex
+	write  error         // what writes of journals fail with
+	sync   error         // what flushes of journals fail with
+	commit error         // what commits of the database fail with
+	syncs  int           // flushes of journals
+	hold   chan struct{} // commits wait for it
+	gate   chan struct{} // a flush says here that it came, and waits here to go on
+}
+
+func (f *faulty) set(change func(*faulty)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+}
+
+func (f *faulty) OpenFile(name string, flag int) (File, error) {
+	file, err := f.Disk.OpenFile(name, flag)
+	if err != nil {
+		return nil, err
+	}
+	return &faultyFile{file, f}, nil
+}
+
+func (f *faulty) SyncData(file File) error {
+	f.mu.Lock()
+	gate := f.gate
+	f.gate = nil
+	f.mu.Unlock()
+	if gate != nil {
+		gate <- struct{}{}
+		<-gate
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.syncs++
+	return errors.Join(f.sync, f.Disk.SyncData(file.(*faultyFile).File))
+}
+
+func (f *faulty) Commit(name string, transaction func() error) error {
+	f.mu.Lock()
+	hold, err := f.hold, f.commit
+	f.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+	if err != nil {
+		return err
+	}
+	return f.Disk.Commit(name, transaction)
+}
+
+type faultyFile struct {
+	File
+	disk *faulty
+}
+
+func (f *faultyFile) WriteAt(p []byte, offset int64) (int, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if f.disk.write != nil {
+		n, _ := f.File.WriteAt(p[:len(p)/2], offset)
+		return n, f.disk.write
+	}
+	return f.File.WriteAt(p, offset)
+}
+
+var noRoom = &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+
+func number(n int) store.Key {
+	return store.Key{Table: store.Tags, Part: "p", Sort: fmt.Sprintf("%04d", n)}
+}
+
+// fill writes items of 1 KiB from one number to before another.
+func fillUp(t *testing.T, r *Records, from, to int) {
+	t.Helper()
+	for n := from; n < to; n++ {
+		if err := r.Write(t.Context(), store.Put(number(n), make([]byte, 1024))); err != nil {
+			t.Fatalf("write %d: %v", n, err)
+		}
+	}
+}
+
+func wantItems(t *testing.T, r *Records, want int) {
+	t.Helper()
+	page, err := r.List(t.Context(), store.Range{Table: store.Tags, Part: "p", Limit: 10_000})
+	if err != nil || len(page.Items) != want {
+		t.Fatalf("%d items, %v; want %d", len(page.Items), err, want)
+	}
+	for i, item := range page.Items {
+		if item.Key != number(i) || len(item.Value) != 1024 {
+			t.Fatalf("item %d is %s with %d bytes", i, item.Key, len(item.Value))
+		}
+	}
+}
+
+func openFaulty(t *testing.T, disk *faulty, path string) *Records {
+	t.Helper()
+	r, err := open(disk, path, 4*blockSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func TestWriteThatFindsNoRoom(t *testing.T) {
+	disk, path := &faulty{Disk: System}, filepath.Join(t.TempDir(), "records.db")
+	r := openFaulty(t, disk, path)
+	fillUp(t, r, 0, 3)
+	disk.set(func(f *faulty) { f.write = noRoom })
+	err := r.Write(t.Context(), store.Put(number(3), nil))
+	if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("without room: %v", err)
+	}
+	wantItems(t, r, 3)
+	disk.set(func(f *faulty) { f.write = nil })
+	fillUp(t, r, 3, 50)
+	wantItems(t, r, 50)
+	disk.set(func(f *faulty) { f.commit = noRoom })
+	r.Close()
+	wantItems(t, openFaulty(t, &faulty{Disk: System}, path), 50)
+}
+
+func TestNothingIsWrittenAfterAFlushFailed(t *testing.T) {
+	disk, path := &faulty{Disk: System}, filepath.Join(t.TempDir(), "records.db")
+	r := openFaulty(t, disk, path)
+	fillUp(t, r, 0, 3)
+	disk.set(func(f *faulty) { f.sync = syscall.EIO })
+	for range 2 {
+		err := r.Write(t.Context(), store.Put(number(3), make([]byte, 1024)))
+		if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, syscall.EIO) {
+			t.Fatalf("a write after a failed flush: %v", err)
+		}
+		disk.set(func(f *faulty) { f.sync = nil })
+	}
+	wantItems(t, r, 3)
+	if err := r.Close(); !errors.Is(err, syscall.EIO) {
+		t.Errorf("Close: %v, want the reason", err)
+	}
+	// What failed was on the disk after all: it may be there.
+	r = openFaulty(t, &faulty{Disk: System}, path)
+	fillUp(t, r, 3, 4)
+	wantItems(t, r, 4)
+}
+
+func TestDatabaseThatFindsNoRoom(t *testing.T) {
+	disk, path := &faulty{Disk: System}, filepath.Join(t.TempDir(), "records.db")
+	r := openFaulty(t, disk, path)
+	disk.set(func(f *faulty) { f.commit = noRoom })
+	n := 0
+	for ; n < 1000; n++ {
+		if err := r.Write(t.Context(), store.Put(number(n), make([]byte, 1024))); err != nil {
+			if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, syscall.ENOSPC) {
+				t.Fatal(err)
+			}
+			break
+		}
+	}
+	if n < 8 || n > 100 {
+		t.Fatalf("%d writes of a block each went into journals of 4 blocks", n)
+	}
+	wantItems(t, r, n)
+	disk.set(func(f *faulty) { f.commit = nil })
+	fillUp(t, r, n, n+100)
+	wantItems(t, r, n+100)
+	disk.set(func(f *faulty) { f.commit = noRoom })
+	fillUp(t, r, n+100, n+103)
+	if err := r.Close(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Close: %v, want the reason", err)
+	}
+	wantItems(t, openFaulty(t, &faulty{Disk: System}, path), n+103)
+}
+
+func TestNothingIsWrittenAfterTheDatabaseFailed(t *testing.T) {
+	disk, path := &faulty{Disk: System}, filepath.Join(t.TempDir(), "records.db")
+	r := openFaulty(t, disk, path)
+	disk.set(func(f *faulty) { f.commit = syscall.EIO })
+	var err error
+	n := 0
+	for ; err == nil && n < 1000; n++ {
+		err = r.Write(t.Context(), store.Put(number(n), make([]byte, 1024)))
+	}
+	disk.set(func(f *faulty) { f.commit = nil })
+	err = r.Write(t.Context(), store.Put(number(n), nil))
+	if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "restart") {
+		t.Fatalf("a write after the database failed: %v", err)
+	}
+	r.Close()
+	wantItems(t, openFaulty(t, &faulty{Disk: System}, path), n-1)
+}
+
+// While the database takes over one journal, writes go on in the other, and all is
+// readable; those that find both full wait.
+func TestWritesGoOnBesideACheckpoint(t *testing.T) {
+	disk, path := &faulty{Disk: System}, filepath.Join(t.TempDir(), "records.db")
+	r := openFaulty(t, disk, path)
+	hold := make(chan struct{})
+	disk.set(func(f *faulty) { f.hold = hold })
+	fillUp(t, r, 0, 15)
+	wantItems(t, r, 15)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fillUp(t, r, 15, 60)
+	}()
+	close(hold)
+	<-done
+	wantItems(t, r, 60)
+}
+
+// A group of writes is one flush, and a write that fails does not fail the others.
+func TestWritersShareAFlush(t *testing.T) {
+	disk := &faulty{Disk: System}
+	r, err := OpenRecordsOn(disk, filepath.Join(t.TempDir(), "records.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	fillUp(t, r, 0, 1)
+	gate, before := make(chan struct{}), disk.syncs
+	disk.set(func(f *faulty) { f.gate = gate })
+	results := make(chan error, 41)
+	go func() { results <- r.Write(t.Context(), store.Put(number(1), nil)) }()
+	<-gate
+	for n := range 40 {
+		go func() {
+			op := store.Create(number(100+n), nil)
+			if n%4 == 0 {
+				op = store.Create(number(0), nil) // conflicts
+			}
+			results <- r.Write(t.Context(), op)
+		}()
+	}
+	waitFor(t, func() bool { r.queue.mu.Lock(); defer r.queue.mu.Unlock(); return len(r.queue.wait) == 40 })
+	gate <- struct{}{}
+	conflicts := 0
+	for range 41 {
+		if err := <-results; errors.Is(err, store.ErrConflict) {
+			conflicts++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if conflicts != 10 {
+		t.Errorf("%d conflicts, want 10", conflicts)
+	}
+	disk.mu.Lock()
+	defer disk.mu.Unlock()
+	if n := disk.syncs - before; n != 2 {
+		t.Errorf("%d flushes for one write and then 40 at once, want 2", n)
+	}
+}
+
+func waitFor(t *testing.T, ready func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ready(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain")
+		}
+	}
+}
