@@ -43,7 +43,10 @@ func (h *Hub) Verify(ctx context.Context, content bool) (VerifyReport, error) {
 	if want := v.hubCount[countPublic]; v.publics != want {
 		v.problem("the public index has %d repositories, there are %d", v.publics, want)
 	}
-	return v.report, err
+	if err != nil {
+		return v.report, err
+	}
+	return v.report, v.accounts(ctx)
 }
 
 // verification is a Verify under way.
@@ -106,7 +109,7 @@ func (v *verification) namespace(ctx context.Context, name string) error {
 		sum, _, err := h.counts(ctx, usedKey, ns.ID)
 		return sum, err
 	})
-	return nil
+	return v.belongings(ctx, ns)
 }
 
 // repository verifies one, and answers how many bytes it holds.

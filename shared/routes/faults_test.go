@@ -192,6 +192,32 @@ var changes = []change{
 	{"create org", plain(request{"POST", "/v1/orgs", `{"name":"other"}`, ""}), 201, nil},
 	{"update org", plain(request{"PUT", "/v1/orgs/team", `{"company":"The Team"}`, ""}), 200, nil},
 	{"delete org", plain(request{"DELETE", "/v1/orgs/team", "", ""}), 204, nil},
+	{"change password", plain(request{"PUT", "/v1/auth/profile", `{"old_password":"correct horse","password":"correct horse","realname":"A"}`, ""}), 200, nil},
+	{"create robot", plain(request{"POST", "/v1/tokens", `{"name":"ci","permissions":["pull"],"namespace":"team"}`, ""}), 201, nil},
+	{"revoke token", func(f *faultHub) request {
+		w := f.must(request{"POST", "/v1/tokens", `{"name":"ci","permissions":["pull"],"namespace":"team"}`, ""})
+		var made struct{ ID string }
+		if err := json.Unmarshal(w.Body.Bytes(), &made); err != nil {
+			f.t.Fatal(err)
+		}
+		return request{method: "DELETE", path: "/v1/tokens/" + made.ID}
+	}, 204, nil},
+	{"add member", plain(request{"POST", "/v1/orgs/team/members", `{"username":"alice","role":"writer"}`, ""}), 201, nil},
+	{"remove member", func(f *faultHub) request {
+		f.must(request{"POST", "/v1/orgs/team/members", `{"username":"alice","role":"owner"}`, ""})
+		return request{method: "DELETE", path: "/v1/orgs/team/members/alice"}
+	}, 204, nil},
+	{"make secret", plain(request{"PUT", "/v1/namespaces/team/secrets/KEY", `{"value":"v"}`, ""}), 201, nil},
+	{"delete secret", func(f *faultHub) request {
+		f.must(request{"PUT", "/v1/namespaces/team/secrets/KEY", `{"value":"v"}`, ""})
+		return request{method: "DELETE", path: "/v1/namespaces/team/secrets/KEY"}
+	}, 204, nil},
+	{"set quota", plain(request{"PUT", "/v1/namespaces/team/quota", `{"limit":5}`, ""}), 200, nil},
+	{"make webhook", plain(request{"PUT", "/v1/namespaces/team/webhooks/h", `{"url":"https://1.1.1.1"}`, ""}), 201, nil},
+	{"delete webhook", func(f *faultHub) request {
+		f.must(request{"PUT", "/v1/namespaces/team/webhooks/h", `{"url":"https://1.1.1.1"}`, ""})
+		return request{method: "DELETE", path: "/v1/namespaces/team/webhooks/h"}
+	}, 204, nil},
 	{"create repository", plain(request{"POST", "/v1/repositories/team", `{"repo_name":"app","is_public":true,"full_description":"# App"}`, ""}), 201, nil},
 	{"publish repository", plain(request{"PUT", "/v1/repositories/admin/empty", `{"is_public":true,"description":"now public"}`, ""}), 200, nil},
 	{"delete repository", plain(request{"DELETE", "/v1/repositories/admin/app", "", ""}), 204, nil},
