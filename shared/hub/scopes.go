@@ -29,7 +29,7 @@ func ParseScopes(s string) []Scope {
 	for _, word := range strings.Fields(s) {
 		kind, rest, ok := strings.Cut(word, ":")
 		at := strings.LastIndexByte(rest, ':')
-		if !ok || at < 1 || kind == "" {
+		if !ok || at < 1 {
 			continue
 		}
 		if base, class, ok := strings.Cut(kind, "("); ok {
@@ -37,6 +37,9 @@ func ParseScopes(s string) []Scope {
 				continue
 			}
 			kind = base
+		}
+		if kind == "" {
+			continue
 		}
 		scopes = append(scopes, Scope{Type: kind, Name: rest[:at], Actions: strings.Split(rest[at+1:], ",")})
 	}

@@ -90,11 +90,13 @@ type referrerIndex struct {
 
 func listReferrers(c *web.Call) error {
 	q := c.URLQuery()
-	list, after, err := c.Hub.Referrers(c.Context(), c.Grant, c.Var("digest"), q.Get("artifactType"), validUTF8(q.Get("last")))
+	// A media type has no spaces: one there is a + that the client did not escape.
+	kind := strings.ReplaceAll(q.Get("artifactType"), " ", "+")
+	list, after, err := c.Hub.Referrers(c.Context(), c.Grant, c.Var("digest"), kind, validUTF8(q.Get("last")))
 	if err != nil {
 		return err
 	}
-	if q.Get("artifactType") != "" {
+	if kind != "" {
 		c.W.Header().Set("OCI-Filters-Applied", "artifactType")
 	}
 	if after != "" {
