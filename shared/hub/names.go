@@ -16,13 +16,13 @@ const (
 var (
 	strictName = regexp.MustCompile(NamespaceGrammar)
 	looseName  = regexp.MustCompile(RepositoryGrammar)
-	tagName    = regexp.MustCompile(TagGrammar)
 	reserved   = []string{"manage", "token", "manifests", "blobs", "referrers", "tags"}
 )
 
 const (
 	maxNamespace  = 64
 	maxRepository = 128
+	maxTag        = 128
 )
 
 const strictRule = "begin with a lower-case letter, go on with lower-case letters, digits, _ , __ or -, and end in a letter or digit (an underscore never beside a hyphen)"
@@ -37,7 +37,7 @@ func CheckNamespace(name string) error {
 		return Fail(BadNamespace, "namespace: a name has at most %d characters, this one has %d", maxNamespace, len(name))
 	case slices.Contains(reserved, name):
 		return Fail(BadNamespace, "namespace: %q is reserved; choose another name", name)
-	case !strictName.MatchString(name):
+	case !simple(name) && !strictName.MatchString(name):
 		return Fail(BadNamespace, "namespace: %q must %s", name, strictRule)
 	}
 	return nil
@@ -61,15 +61,39 @@ func checkRepository(name string, grammar *regexp.Regexp, rule string) error {
 		return Fail(BadRepository, "repository: a name is needed")
 	case len(name) > maxRepository:
 		return Fail(BadRepository, "repository: a name has at most %d characters, this one has %d", maxRepository, len(name))
-	case !grammar.MatchString(name):
+	case !simple(name) && !grammar.MatchString(name):
 		return Fail(BadRepository, "repository: %q must %s", name, rule)
 	}
 	return nil
 }
 
+// simple reports whether a name has only letters, digits and hyphens, as most have:
+// either grammar takes it then, and need not be run for each request.
+func simple(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (i == 0 || (c < '0' || c > '9') && c != '-') {
+			return false
+		}
+	}
+	return name != "" && name[len(name)-1] != '-'
+}
+
+// isTag decides what TagGrammar decides.
+func isTag(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_':
+		case i > 0 && (c == '.' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxTag
+}
+
 // CheckTag says whether a name can be a tag.
 func CheckTag(name string) error {
-	if !tagName.MatchString(name) {
+	if !isTag(name) {
 		return Fail(BadTag, "tag: %q must be 1 to 128 letters, digits, dots, underscores and hyphens, and not begin with a dot or hyphen", name)
 	}
 	return nil

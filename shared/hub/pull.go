@@ -26,7 +26,7 @@ type Pull struct {
 func ManifestKeys(repoID, reference string, body bool) []store.Key {
 	switch {
 	case !strings.Contains(reference, ":"):
-		if tagName.MatchString(reference) {
+		if isTag(reference) {
 			return []store.Key{tagKey(repoID, reference)}
 		}
 	case CheckDigest(reference) == nil && body:

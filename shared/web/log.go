@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -107,17 +108,25 @@ func Logged(h *hub.Hub, next http.Handler, observe Observer) http.Handler {
 			if rec.status == 0 { // the server answers 200 for a handler that writes nothing
 				rec.status = http.StatusOK
 			}
-			if h.Log.Enabled(req.Context(), slog.LevelInfo) {
-				h.Log.LogAttrs(req.Context(), slog.LevelInfo, "request",
-					slog.String("request", id), slog.String("caller", rec.caller), slog.String("route", rec.route),
-					slog.String("method", req.Method), slog.String("path", req.URL.Path), slog.String("from", remoteHost(req)),
-					slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Int64("received", body.n),
-					slog.Float64("ms", float64(took.Microseconds())/1000))
-			}
+			logLine(req.Context(), h.Log.Handler(), start.Add(took),
+				slog.String("request", id), slog.String("caller", rec.caller), slog.String("route", rec.route),
+				slog.String("method", req.Method), slog.String("path", req.URL.Path), slog.String("from", remoteHost(req)),
+				slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Int64("received", body.n),
+				slog.Float64("ms", float64(took.Microseconds())/1000))
 			if observe != nil {
 				observe(Answered{rec.route, rec.status, rec.bytes, body.n, took})
 			}
 		}()
 		next.ServeHTTP(rec, req)
 	})
+}
+
+// logLine writes the line about a request. It goes to the handler, and not through
+// a Logger, which would find out what line of the source each record comes from.
+func logLine(ctx context.Context, log slog.Handler, at time.Time, attrs ...slog.Attr) {
+	if log.Enabled(ctx, slog.LevelInfo) {
+		r := slog.NewRecord(at, slog.LevelInfo, "request", 0)
+		r.AddAttrs(attrs...)
+		log.Handle(ctx, r)
+	}
 }
