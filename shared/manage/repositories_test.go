@@ -47,6 +47,21 @@ func TestCreateRepository(t *testing.T) {
 	}
 }
 
+// The printed request has a Host that is not the hub's, and a bearer token.
+func TestCreateRepositoryAsPrinted(t *testing.T) {
+	a := newAPI(t, "alice")
+	var made struct{ Token string }
+	a.do("alice", "POST", "/v1/tokens", `{"name":"k","permissions":["push"]}`).into(201, &made)
+	send := func() answer {
+		return a.do("", "POST", "http://10.0.0.0:30303"+aliceRepos, busyboxForm,
+			"Content-Type", "multipart/form-data; boundary=X", "Authorization", "Bearer "+made.Token)
+	}
+	send().empty(201)
+	a.do("alice", "GET", aliceRepos+"/busybox", nil).says(`"name":"busybox","category":"linux","description":"this is a busybox repository"`).
+		says(`"is_public":true`).says(`"path":"hub.example:8443/alice/busybox"`)
+	send().fails(409, "4090006")
+}
+
 func TestCreateRepositoryRefuses(t *testing.T) {
 	a := newAPI(t, "alice", "bob")
 	const path = "/v2/manage/namespaces/alice/repos"

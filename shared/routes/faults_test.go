@@ -185,6 +185,8 @@ func withDigest(path, content string) string {
 
 const octets = "application/octet-stream"
 
+const aliceReads = `[{"user_id":"alice","user_name":"alice","auth":1}]`
+
 var changes = []change{
 	{"register", plain(request{"POST", "/v1/auth/register", `{"username":"bob","password":"correct horse","email":"b@example.com","realname":"Bob"}`, ""}), 201, nil},
 	{"log in", plain(request{"POST", "/v1/generate-api-token", `{"username":"admin","password":"correct horse"}`, ""}), 200, nil},
@@ -233,6 +235,33 @@ var changes = []change{
 	{"manage: create repository", plain(request{"POST", "/v2/manage/namespaces/team/repos", `{"repository":"busybox","is_public":"true","category":"linux"}`, ""}), 201, nil},
 	{"manage: update repository", plain(request{"PATCH", "/v2/manage/namespaces/admin/repos/app", `{"is_public":false,"category":"linux","description":"d"}`, ""}), 201, nil},
 	{"manage: delete repository", plain(request{"DELETE", "/v2/manage/namespaces/admin/repos/empty", "", ""}), 204, nil},
+	{"manage: give a role in a namespace", plain(request{"POST", "/v2/manage/namespaces/team/access", aliceReads, ""}), 201, nil},
+	{"manage: change a role in a namespace", func(f *faultHub) request {
+		f.must(request{"POST", "/v2/manage/namespaces/team/access", aliceReads, ""})
+		return request{"PATCH", "/v2/manage/namespaces/team/access", `[{"user_id":"alice","auth":7},{"user_id":"admin","auth":1}]`, ""}
+	}, 201, nil},
+	{"manage: take a role in a namespace", func(f *faultHub) request {
+		f.must(request{"POST", "/v2/manage/namespaces/team/access", aliceReads, ""})
+		return request{"DELETE", "/v2/manage/namespaces/team/access", `["alice"]`, ""}
+	}, 204, nil},
+	{"manage: give a role in a repository", plain(request{"POST", "/v2/manage/namespaces/admin/repos/app/access", aliceReads, ""}), 201, nil},
+	{"manage: take a role in a repository", func(f *faultHub) request {
+		f.must(request{"POST", "/v2/manage/namespaces/admin/repos/app/access", aliceReads, ""})
+		return request{"DELETE", "/v2/manage/namespaces/admin/repos/app/access", `["alice"]`, ""}
+	}, 204, nil},
+	{"manage: tag again", plain(request{"POST", "/v2/manage/namespaces/admin/repos/app/tags", `{"source_tag":"v1","destination_tag":"v2"}`, ""}), 201, nil},
+	{"manage: move tag", plain(request{"POST", "/v2/manage/namespaces/admin/repos/app/tags", `{"source_tag":"v1","destination_tag":"old","override":true}`, ""}), 201, nil},
+	{"manage: delete tag", plain(request{"DELETE", "/v2/manage/namespaces/admin/repos/app/tags/v1", "", ""}), 204, nil},
+	{"manage: create retention policy", plain(request{"POST", "/v2/manage/namespaces/admin/repos/app/retentions", policy, ""}), 201, nil},
+	{"manage: change retention policy", func(f *faultHub) request {
+		f.must(request{"POST", "/v2/manage/namespaces/admin/repos/app/retentions", policy, ""})
+		return request{"PATCH", "/v2/manage/namespaces/admin/repos/app/retentions/1", policy, ""}
+	}, 201, nil},
+	{"manage: delete retention policy", func(f *faultHub) request {
+		f.must(request{"POST", "/v2/manage/namespaces/admin/repos/app/retentions", policy, ""})
+		return request{"DELETE", "/v2/manage/namespaces/admin/repos/app/retentions/1", "", ""}
+	}, 204, nil},
+	{"manage: make a log-in", plain(request{"POST", "/v2/manage/utils/secret", "", ""}), 200, nil},
 
 	{"begin upload", plain(request{"POST", "/v2/admin/app/blobs/uploads/", "", ""}), 202, nil},
 	{"push blob at once", plain(put("admin/app", "", "a new blob")), 201, nil},
