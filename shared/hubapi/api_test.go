@@ -199,3 +199,12 @@ func (a *repoAPI) withToken(token, path string) repoAnswer {
 	a.handler.ServeHTTP(rec, req)
 	return repoAnswer{a.t, "GET " + path, rec.Code, rec.Header(), rec.Body.Bytes()}
 }
+
+// whole wants every list and count of the hub to be as a recount finds it.
+func (a *repoAPI) whole() {
+	a.t.Helper()
+	report, err := a.hub.Verify(context.Background(), true)
+	if err != nil || len(report.Problems) > 0 {
+		a.t.Errorf("verify: %v, %q", err, report.Problems)
+	}
+}

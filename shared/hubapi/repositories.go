@@ -202,11 +202,15 @@ func listRepositories(c *web.Call) error {
 		return err
 	}
 	results := make([]repository, len(list.Repositories))
+	readmes := 0
 	for i, v := range list.Repositories {
 		results[i] = show(v)
+		readmes += len(v.Readme)
 	}
-	if n := web.Fit(results); n < len(results) {
-		results, list.Next = results[:n], results[n-1].RepoName
+	if readmes > 64<<10 { // no page without long descriptions comes near the limit
+		if n := web.Fit(results); n < len(results) {
+			results, list.Next = results[:n], results[n-1].RepoName
+		}
 	}
 	return web.Paged(c, p, list.Count, results, list.Next)
 }

@@ -188,6 +188,7 @@ func TestUpdateRepository(t *testing.T) {
 	if after := a.do("madams", "GET", "/v1/repositories/madams/x", nil).body; string(after) != string(before) {
 		t.Errorf("refused requests changed %s to %s", before, after)
 	}
+	a.whole()
 
 	var p page
 	count := func(as string, want int64) {
@@ -293,8 +294,8 @@ func TestRepositoryPageCost(t *testing.T) {
 		}
 		return strings.Join(costs, "\n")
 	}
-	if few, many := cost(40), cost(2000); few != many {
-		t.Errorf("with 40 repositories:\n%s\nwith 2,000:\n%s", few, many)
+	if few, many := cost(40), cost(1000); few != many {
+		t.Errorf("with 40 repositories:\n%s\nwith 1,000:\n%s", few, many)
 	}
 }
 
@@ -357,6 +358,7 @@ func TestStars(t *testing.T) {
 	a.do("madams", "DELETE", "/v1/repositories/madams/x", nil).is(204, nil)
 	a.do("madams", "POST", "/v1/repositories/madams", object{"repo_name": "x", "is_public": true}).is(201, new(object))
 	stars("stranger", 0, false)
+	a.whole()
 }
 
 // Each change of a repository survives one failing write, done or not, and the
@@ -388,6 +390,7 @@ func TestRepositoryChangesSurviveFaults(t *testing.T) {
 		if a.do("madams", "GET", "/v1/repositories/madams", nil).is(200, &p); p.Count != 0 || len(p.Results) != 0 {
 			t.Errorf("%s: after the deletion the list is %+v", mode, p)
 		}
+		a.whole()
 	}
 }
 
@@ -426,4 +429,5 @@ func TestRepositoryChangesAtOnce(t *testing.T) {
 			t.Errorf("%q sees %+v", as, p)
 		}
 	}
+	a.whole()
 }

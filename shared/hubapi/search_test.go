@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"berth/shared/hub"
+	"berth/shared/store"
 )
 
 func TestSearch(t *testing.T) {
@@ -58,10 +61,24 @@ func TestSearch(t *testing.T) {
 
 func TestSearchIsBounded(t *testing.T) {
 	a := newRepoAPI(t)
-	for i := range 10_001 {
-		a.make(fmt.Sprintf("r%05d", i), true)
+	a.make("r", true)
+	index := store.Range{Table: store.Repositories, Part: "index/public", Limit: 1}
+	page, err := a.hub.Records.List(t.Context(), index)
+	if err != nil || len(page.Items) != 1 {
+		t.Fatalf("the public index: %+v, %v", page, err)
 	}
-	for _, as := range []string{"", "stranger", "admin"} {
+	for i := 0; i < hub.SearchBound; i += store.MaxWrite { // as many entries as that one
+		var ops []store.Op
+		for j := range store.MaxWrite {
+			key := page.Items[0].Key
+			key.Sort += fmt.Sprintf("%05d", i+j+1)
+			ops = append(ops, store.Put(key, page.Items[0].Value))
+		}
+		if err := a.hub.Records.Write(t.Context(), ops...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, as := range []string{"", "stranger"} {
 		a.do(as, "GET", "/v1/search?q=r10000", nil).is(200, new(object))
 		var got object
 		a.calls.Take()

@@ -109,8 +109,10 @@ func listTags(c *web.Call) error {
 	for i, v := range list.Tags {
 		tags[i] = showTag(v)
 	}
-	if n := web.Fit(tags); n < len(tags) {
-		tags, list.Next = tags[:n], list.Tags[n-1].Place()
+	if !paged {
+		if n := web.Fit(tags); n < len(tags) {
+			tags, list.Next = tags[:n], list.Tags[n-1].Place()
+		}
 	}
 	c.W.Header().Set("X-Total-Count", strconv.FormatInt(list.Count, 10))
 	c.Links(p, list.Next, paged)
