@@ -44,7 +44,10 @@ func start(t *testing.T) *registry {
 	r.hub.Log = slog.New(slog.DiscardHandler)
 	r.hub.Now = r.clock
 	r.server = httptest.NewServer(routes.Handler(r.hub, nil))
-	t.Cleanup(r.server.Close)
+	t.Cleanup(func() {
+		r.server.Close()
+		r.whole()
+	})
 	r.hub.Options.PublicURL, _ = url.Parse(r.server.URL)
 	for _, name := range []string{"admin", "alice", "bob"} {
 		n := hub.NewAccount{Name: name, Password: password, Email: name + "@example.com", Admin: name == "admin"}
@@ -54,6 +57,15 @@ func start(t *testing.T) *registry {
 	}
 	r.calls.Take()
 	return r
+}
+
+// whole wants every rule about the records to hold, and every byte to be there.
+func (r *registry) whole() {
+	r.t.Helper()
+	report, err := r.hub.Verify(context.Background(), true)
+	if err != nil || len(report.Problems) > 0 {
+		r.t.Errorf("the hub is not whole: %v, %s", err, strings.Join(report.Problems, "\n"))
+	}
 }
 
 func (r *registry) clock() time.Time {
