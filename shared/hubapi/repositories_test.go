@@ -87,6 +87,10 @@ func TestPrintedRepositoryPage(t *testing.T) {
 	a := newRepoAPI(t)
 	for _, name := range []string{"repo2", "repo1", "repo3"} {
 		a.do("madams", "POST", "/v1/repositories/madams/", object{"repo_name": name, "description": name, "is_public": true}).is(201, new(object))
+		image := a.image(name, "amd64")
+		for i := range 9 {
+			a.pushManifest(name, fmt.Sprint("v", i), image)
+		}
 	}
 	var raw map[string]json.RawMessage
 	var p page
@@ -94,7 +98,7 @@ func TestPrintedRepositoryPage(t *testing.T) {
 	if p.Count != 3 || string(raw["next"]) != "null" || string(raw["previous"]) != "null" || p.names() != "repo1 repo2 repo3" {
 		t.Fatalf("page: %s", raw)
 	}
-	p.Results[0].has(t, `{
+	for i, printed := range []string{`{
             "repo_name": "repo1",
             "namespace": "madams",
             "repo_path": "madams/repo1",
@@ -107,10 +111,81 @@ func TestPrintedRepositoryPage(t *testing.T) {
             "repo_starred_count": 0,
             "full_description": "",
             "download": 0,
-            "upload": 0,
+            "upload": 9,
             "pulled_at": null,
-            "pushed_at": null
-        }`)
+            "pushed_at": "2015-06-04T16:30:27.532Z"
+        }`, `{
+            "repo_name": "repo2",
+            "namespace": "madams",
+            "repo_path": "madams/repo2",
+            "is_automated": false,
+            "description": "repo2",
+            "creation_at": "2014-11-19T05:55:42.741Z",
+            "updated_at": "2014-11-19T05:55:42.741Z",
+            "is_public": true,
+            "logo": "default-icon.jpg",
+            "repo_starred_count": 0,
+            "full_description": "",
+            "download": 0,
+            "upload": 9,
+            "pulled_at": null,
+            "pushed_at": "2015-06-04T16:30:27.532Z"
+        }`} {
+		p.Results[i].has(t, printed)
+	}
+}
+
+func TestPrintedRepositoryAndTags(t *testing.T) {
+	a := newRepoAPI(t)
+	a.do("madams", "POST", "/v1/repositories/madams/", object{"repo_name": "test", "description": "test", "full_description": "test contain 2 tags"}).is(201, new(object))
+	first, second := a.image("test", "amd64"), a.image("test", "arm64")
+	for i, push := range []struct {
+		tag   string
+		image object
+	}{{"latest", first}, {"test", first}, {"latest", second}, {"test", first}} {
+		a.now = a.now.Add(time.Duration(i) * time.Minute)
+		a.pushManifest("test", push.tag, push.image)
+	}
+	for range 103 {
+		if r := a.send("GET", "/v2/madams/test/manifests/latest", "", nil); r.status != 200 {
+			t.Fatalf("%s: %d", r.what, r.status)
+		}
+	}
+	a.send("HEAD", "/v2/madams/test/manifests/latest", "", nil)
+	if err := a.hub.FlushPulls(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var shown object
+	a.do("madams", "GET", "/v1/repositories/madams/test", nil).is(200, &shown)
+	shown.has(t, `{
+    "namespace": "madams",
+    "repo_name": "test",
+    "repo_path": "madams/test",
+    "logo_file": "/static/images/user/default-logo.png",
+    "description": "test",
+    "full_description": "test contain 2 tags",
+    "repo_starred_count": 0,
+    "created_at": "2015-05-13T01:04:48.246Z",
+    "updated_at": "2015-06-07T10:41:31.882Z",
+    "is_public": false,
+    "logo": "default-icon.jpg",
+    "is_automated": false,
+    "download": 103,
+    "upload": 4,
+    "pulled_at": "2015-06-07T10:41:31.881Z",
+    "pushed_at": "2015-05-24T00:54:26.452Z",
+    "is_repo_starred": false
+}`)
+	if shown["updated_at"] != shown["created_at"] {
+		t.Errorf("pushes moved updated_at to %v", shown["updated_at"])
+	}
+	var tags []object
+	a.do("madams", "GET", "/v1/repositories/madams/test/tags", nil).is(200, &tags)
+	if tagNames(tags) != "test latest" || tags[0]["image_id"] != configID(first) || tags[1]["image_id"] != configID(second) {
+		t.Errorf("tags: %v", tags)
+	}
+	a.do("madams", "DELETE", "/v1/repositories/madams/test/tags/latest", nil).is(204, nil)
+	a.do("madams", "DELETE", "/v1/repositories/madams/test/", nil).is(204, nil)
 }
 
 func TestCreateRepositoryRefuses(t *testing.T) {
