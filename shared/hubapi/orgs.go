@@ -2,6 +2,7 @@ package hubapi
 
 import (
 	"berth/shared/hub"
+	"berth/shared/store"
 	"berth/shared/web"
 )
 
@@ -62,7 +63,8 @@ func orgRoutes() []web.Route {
 			Handle: updateOrg,
 		},
 		{
-			Name: "org-delete", Method: "DELETE", Pattern: "/v1/orgs/{namespace}", Rule: web.NamespaceOwner, Needs: writesAccounts,
+			Name: "org-delete", Method: "DELETE", Pattern: "/v1/orgs/{namespace}", Rule: web.NamespaceOwner,
+			Needs:  web.Needs{Write: []store.Table{store.Repositories, store.Tags}},
 			Doc:    web.Doc{Summary: "Delete an organisation that has no repositories", Answers: map[int]any{204: nil}},
 			Handle: deleteOrg,
 		},

@@ -89,6 +89,7 @@ type newRepository struct {
 func repositoryRoutes() []web.Route {
 	read := web.Needs{Read: []store.Table{store.Repositories}}
 	write := web.Needs{Write: []store.Table{store.Repositories}}
+	sweeps := web.Needs{Write: []store.Table{store.Repositories, store.Tags}} // the note for the sweep
 	return []web.Route{
 		{
 			Name: "repository-create", Method: "POST", Pattern: "/v1/repositories/{namespace}", Rule: web.NamespaceWriter, Needs: write,
@@ -128,7 +129,7 @@ func repositoryRoutes() []web.Route {
 			Handle: updateRepository,
 		},
 		{
-			Name: "repository-delete", Method: "DELETE", Pattern: "/v1/repositories/{namespace}/{repo}", Rule: web.RepositoryOwner, Needs: write,
+			Name: "repository-delete", Method: "DELETE", Pattern: "/v1/repositories/{namespace}/{repo}", Rule: web.RepositoryOwner, Needs: sweeps,
 			Doc:    web.Doc{Summary: "Delete a repository with all that it holds", Answers: map[int]any{204: nil}},
 			Handle: deleteRepository,
 		},

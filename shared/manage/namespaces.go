@@ -38,7 +38,7 @@ func namespaceRoutes() []web.Route {
 	}, {
 		Name: "manage-namespace-delete", Method: "DELETE", Pattern: "/v2/manage/namespaces/{namespace}",
 		Rule:   web.NamespaceOwner,
-		Needs:  web.Needs{Write: repositories},
+		Needs:  web.Needs{Write: tags}, // with the note for the sweep
 		Doc:    web.Doc{Summary: "Delete an organisation that has no repositories", Answers: map[int]any{204: nil}},
 		Handle: deleteNamespace,
 	}}

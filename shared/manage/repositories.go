@@ -34,7 +34,7 @@ func repositoryRoutes() []web.Route {
 	}, {
 		Name: "manage-repository-delete", Method: "DELETE", Pattern: one,
 		Rule:   web.RepositoryOwner,
-		Needs:  web.Needs{Write: repositories},
+		Needs:  web.Needs{Write: tags}, // with the note for the sweep
 		Doc:    web.Doc{Summary: "Delete a repository that has no tags", Answers: map[int]any{204: nil}},
 		Handle: deleteRepository,
 	}}

@@ -151,7 +151,7 @@ func manifestRoutes() []web.Route {
 		},
 		{
 			Name: "registry-manifest-put", Surface: web.Registry, Method: http.MethodPut, Pattern: repository + "/manifests/{reference}", Rule: web.RepositoryPush,
-			Needs: with(writes, web.WriteLayers),
+			Needs: web.Needs{Write: store.Tables, Layers: web.WriteLayers}, // the outbox too
 			Doc: web.Doc{
 				Summary: "Push a manifest by tag or digest",
 				BytesIn: true,

@@ -12,7 +12,7 @@ import (
 
 // Every route, asked by everybody, with a public and a private repository, answers
 // as its rule says; what is refused writes nothing; what is answered is as the
-// OpenAPI document says.
+// OpenAPI document says, and uses no more of the storage than the route says.
 func TestAuthorisation(t *testing.T) {
 	w := theWorld()
 	doc := apiDocument(t)
@@ -41,6 +41,7 @@ func TestAuthorisation(t *testing.T) {
 					t.Errorf("%s: %s was refused, but %d writes were made", r.Name, who, n)
 				}
 				checkDocumented(t, doc, r, rec)
+				checkNeeds(t, r, h)
 			}
 		}
 	}

@@ -43,12 +43,14 @@ type testHub struct {
 	hub     *hub.Hub
 	handler http.Handler
 	calls   *storetest.CountedRecords
+	used    *use
 }
 
 // open is a hub of its own that begins as the world.
 func (w *world) open() *testHub {
-	h := &testHub{calls: storetest.Count(w.records.Clone())}
-	h.hub = hub.New(h.calls, w.layers.Clone(), keys, w.options)
+	u := &use{}
+	h := &testHub{calls: storetest.Count(usedRecords{w.records.Clone(), u}), used: u}
+	h.hub = hub.New(h.calls, usedLayers{w.layers.Clone(), u}, keys, w.options)
 	h.hub.Log = slog.New(slog.DiscardHandler)
 	h.hub.Now = func() time.Time { return w.now }
 	h.handler = routes.Handler(h.hub, nil)
@@ -178,6 +180,7 @@ func (w *world) do(h *testHub, who, method, path, kind string, body io.Reader) *
 	}
 	rec := httptest.NewRecorder()
 	h.calls.Take()
+	h.used.take()
 	h.handler.ServeHTTP(rec, req)
 	return rec
 }

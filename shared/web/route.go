@@ -4,6 +4,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
 	"berth/shared/hub"
 	"berth/shared/store"
@@ -123,7 +124,8 @@ const (
 	repository
 )
 
-// Needs is what a route's function uses on AWS, and so what it is allowed to use.
+// Needs is what a route's function uses on AWS beside what finding out who calls
+// uses: see [Route.All].
 type Needs struct {
 	Read   []store.Table
 	Write  []store.Table // implies reading
@@ -160,6 +162,17 @@ type Route struct {
 	// Items are records that the handler wants of the repository, read together with
 	// the rights: Call.Grant.Items.
 	Items func(repoID string, r *http.Request) []store.Key
+}
+
+// All is everything that the route's function uses, and so what it must be allowed
+// to use: its Needs, and the table repositories, where tokens and accounts are read
+// and failed log-ins are counted.
+func (r *Route) All() Needs {
+	n := r.Needs
+	if !slices.Contains(n.Write, store.Repositories) {
+		n.Write = append(slices.Clone(n.Write), store.Repositories)
+	}
+	return n
 }
 
 // Doc describes an operation for the OpenAPI document.

@@ -1,0 +1,114 @@
+package routes_test
+
+import (
+	"context"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"berth/shared/store"
+	"berth/shared/web"
+)
+
+// use is what a request used of the storage.
+type use struct {
+	mu            sync.Mutex
+	read, written map[store.Table]bool
+	layers        web.Rights
+}
+
+func (u *use) add(change func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.read == nil {
+		u.read, u.written = map[store.Table]bool{}, map[store.Table]bool{}
+	}
+	change()
+}
+
+// take is what was used since the last time.
+func (u *use) take() (read, written map[store.Table]bool, layers web.Rights) {
+	u.add(func() {
+		read, written, layers = u.read, u.written, u.layers
+		u.read, u.written, u.layers = map[store.Table]bool{}, map[store.Table]bool{}, web.NoLayers
+	})
+	return read, written, layers
+}
+
+func (u *use) ofLayers(r web.Rights) { u.add(func() { u.layers = max(u.layers, r) }) }
+
+type usedRecords struct {
+	store.Records
+	use *use
+}
+
+func (u usedRecords) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error) {
+	for _, k := range keys {
+		u.use.add(func() { u.use.read[k.Table] = true })
+	}
+	return u.Records.Get(ctx, keys...)
+}
+
+func (u usedRecords) List(ctx context.Context, r store.Range) (store.Page, error) {
+	u.use.add(func() { u.use.read[r.Table] = true })
+	return u.Records.List(ctx, r)
+}
+
+func (u usedRecords) Write(ctx context.Context, ops ...store.Op) error {
+	for _, op := range ops {
+		u.use.add(func() { u.use.written[op.Key.Table] = true })
+	}
+	return u.Records.Write(ctx, ops...)
+}
+
+type usedLayers struct {
+	store.Layers
+	use *use
+}
+
+func (u usedLayers) Append(ctx context.Context, key string, st store.State, r io.Reader) (store.State, error) {
+	u.use.ofLayers(web.WriteLayers)
+	return u.Layers.Append(ctx, key, st, r)
+}
+
+func (u usedLayers) Finish(ctx context.Context, key string, st store.State) error {
+	u.use.ofLayers(web.WriteLayers)
+	return u.Layers.Finish(ctx, key, st)
+}
+
+func (u usedLayers) Delete(ctx context.Context, key string, st store.State) error {
+	u.use.ofLayers(web.WriteLayers)
+	return u.Layers.Delete(ctx, key, st)
+}
+
+func (u usedLayers) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	u.use.ofLayers(web.ReadLayers)
+	return u.Layers.Open(ctx, key, offset, length)
+}
+
+func (u usedLayers) URL(ctx context.Context, key string, o store.URLOptions) (string, error) {
+	u.use.ofLayers(web.ReadLayers)
+	return u.Layers.URL(ctx, key, o)
+}
+
+// checkNeeds wants a route to have used no more of the storage than it says: where
+// a route has rights of its own, it would fail.
+func checkNeeds(t *testing.T, r web.Route, h *testHub) {
+	t.Helper()
+	read, written, layers := h.used.take()
+	needs := r.All()
+	for table := range read {
+		if !slices.Contains(needs.Read, table) && !slices.Contains(needs.Write, table) {
+			t.Errorf("%s reads the table %s, which it does not say that it needs", r.Name, table)
+		}
+	}
+	for table := range written {
+		if !slices.Contains(needs.Write, table) {
+			t.Errorf("%s writes the table %s, which it does not say that it needs", r.Name, table)
+		}
+	}
+	if layers > needs.Layers {
+		t.Errorf("%s uses the layers with the right %d, and says that it needs %d", r.Name, layers, needs.Layers)
+	}
+}
