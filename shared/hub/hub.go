@@ -49,6 +49,7 @@ type Hub struct {
 	allowed   remembered[revision, allowance]
 	platforms remembered[string, []string] // by the configuration's digest
 	pulls     pulls
+	makers    remembered[string, string] // of access tokens, by id
 	pairs     goodPairs
 	hashed    atomic.Int64 // runs of argon2id
 

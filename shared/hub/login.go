@@ -2,7 +2,10 @@ package hub
 
 import (
 	"context"
+	"crypto/subtle"
 	"time"
+
+	"berth/shared/store"
 )
 
 // Credentials are what a request brings to prove who makes it.
@@ -28,17 +31,18 @@ func (h *Hub) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
 		}
 		return Caller{Registry: t, Method: c.Method}, nil
 	case ByToken, ByBasicToken:
-		t, err := h.useToken(ctx, c.Secret)
-		if err != nil {
-			return Caller{}, err
+		id, secret, ok := splitToken(c.Secret)
+		if !ok {
+			return Caller{}, Fail(Unauthenticated, "this is no access token of this hub")
 		}
-		return h.tokenCaller(ctx, t, c.Method)
+		return h.byToken(ctx, id, c.Method, func(t *AccessToken) bool {
+			return subtle.ConstantTimeCompare(t.Hash, hashSecret(secret)) == 1
+		})
 	case BySignature:
-		t, err := h.checkSignature(ctx, c.Signed)
-		if err != nil {
+		if err := h.checkSignature(c.Signed); err != nil {
 			return Caller{}, err
 		}
-		return h.tokenCaller(ctx, t, c.Method)
+		return h.byToken(ctx, c.Signed.KeyID, c.Method, func(*AccessToken) bool { return true })
 	case ByPassword:
 		a, err := h.LogIn(ctx, c.User, c.Secret, c.Remote)
 		if err != nil {
@@ -49,16 +53,44 @@ func (h *Hub) Authenticate(ctx context.Context, c Credentials) (Caller, error) {
 	return Caller{}, Fail(Unauthenticated, "unknown credentials")
 }
 
-// tokenCaller is who calls with an access token that was found good.
-func (h *Hub) tokenCaller(ctx context.Context, t *AccessToken, m Method) (Caller, error) {
-	a, _, err := h.account(ctx, t.Account)
+// byToken is who calls with the access token of that id, if proven says that they
+// know its secret: Unauthenticated if they do not, or it was revoked, has expired or
+// its maker is gone. It is one read once the token's maker is known: that never changes.
+func (h *Hub) byToken(ctx context.Context, id string, m Method, proven func(*AccessToken) bool) (Caller, error) {
+	keys := []store.Key{tokenKey(id)}
+	if maker, ok := h.makers.get(id); ok {
+		keys = append(keys, accountKey(maker))
+	}
+	items, err := h.Records.Get(ctx, keys...)
+	if err != nil {
+		return Caller{}, err
+	}
+	t, err := found[AccessToken](items[0])
+	if err != nil {
+		return Caller{}, err
+	}
+	if t.ID == "" || !proven(&t) {
+		return Caller{}, Fail(Unauthenticated, "the access token is unknown or was revoked")
+	}
+	if t.expired(h.Now()) {
+		return Caller{}, Fail(Unauthenticated, "the access token has expired; make a new one")
+	}
+	if len(items) == 1 {
+		h.makers.put(id, t.Account)
+		maker, err := h.get(ctx, accountKey(t.Account))
+		if err != nil {
+			return Caller{}, err
+		}
+		items = append(items, maker)
+	}
+	a, err := found[Account](items[1])
 	if err != nil {
 		return Caller{}, err
 	}
 	if a.Name == "" {
 		return Caller{}, Fail(Unauthenticated, "the access token's account is gone")
 	}
-	c := Caller{Token: t, Method: m}
+	c := Caller{Token: &t, Method: m}
 	if t.Robot {
 		c.MakerAdmin = a.Admin
 	} else {

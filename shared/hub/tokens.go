@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"crypto/subtle"
 	"slices"
 	"strings"
 	"time"
@@ -59,30 +58,6 @@ func (t *AccessToken) cap(ns, repo string) Role {
 
 func (t *AccessToken) expired(now time.Time) bool {
 	return !t.Expires.IsZero() && !now.Before(t.Expires.Time)
-}
-
-// useToken finds the access token of that text: Unauthenticated if there is none,
-// or it was revoked or has expired.
-func (h *Hub) useToken(ctx context.Context, text string) (*AccessToken, error) {
-	id, secret, ok := splitToken(text)
-	if !ok {
-		return nil, Fail(Unauthenticated, "this is no access token of this hub")
-	}
-	t, err := h.token(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if subtle.ConstantTimeCompare(t.Hash, hashSecret(secret)) != 1 {
-		return nil, Fail(Unauthenticated, "the access token is unknown or was revoked")
-	}
-	return t, h.checkUse(t)
-}
-
-func (h *Hub) checkUse(t *AccessToken) error {
-	if t.expired(h.Now()) {
-		return Fail(Unauthenticated, "the access token has expired; make a new one")
-	}
-	return nil
 }
 
 // token reads a token's record; it is zero if there is none.

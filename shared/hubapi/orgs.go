@@ -40,7 +40,7 @@ func orgRoutes() []web.Route {
 			Handle: createOrg,
 		},
 		{
-			Name: "org-list", Method: "GET", Pattern: "/v1/orgs", Rule: web.AsAccount, Needs: readsAccounts,
+			Name: "org-list", Method: "GET", Pattern: "/v1/orgs", Rule: web.SignedIn, Needs: readsAccounts,
 			Doc: web.Doc{
 				Summary: "List the organisations that the caller is a member of, by name",
 				Query:   web.PageParams,
@@ -87,10 +87,14 @@ func createOrg(c *web.Call) error {
 	return c.JSON(201, showOrg(hub.OrgMembership{Namespace: ns, Role: hub.Owner}))
 }
 
+// listOrgs lists none for a robot, which is a member of nothing.
 func listOrgs(c *web.Call) error {
 	w, p, err := window(c)
 	if err != nil {
 		return err
+	}
+	if c.Caller.Account == "" {
+		return answerList(c, p, hub.Listing[hub.OrgMembership]{}, showOrg)
 	}
 	list, err := c.Hub.AccountOrgs(c.Context(), c.Caller.Account, w)
 	if err != nil {

@@ -91,6 +91,11 @@ func TestTokenExpires(t *testing.T) {
 	text := made["token"].(string)
 	a.now = a.now.Add(time.Hour - time.Millisecond)
 	a.by(text, "GET", "/v1/auth/profile", nil).is(200, &object{})
+	a.calls.Take()
+	a.by(text, "GET", "/v1/auth/profile", nil).is(200, &object{})
+	if n := a.calls.Take(); n.Gets != 2 || n.Writes != 0 { // who calls, and the profile
+		t.Errorf("store calls %+v", n)
+	}
 	a.now = a.now.Add(time.Millisecond)
 	a.by(text, "GET", "/v1/auth/profile", nil).fails(401, "unauthenticated", "expired")
 }
