@@ -30,6 +30,7 @@ type api struct {
 	calls   *storetest.CountedRecords
 	faults  *storetest.FaultyRecords
 	now     time.Time
+	tokens  map[string]string // by account
 }
 
 const password = "correct horse"
@@ -37,7 +38,7 @@ const password = "correct horse"
 // newAPI is a hub with the administrator admin and the accounts of the names.
 func newAPI(t *testing.T, accounts ...string) *api {
 	t.Helper()
-	a := &api{t: t, now: time.Date(2015, 9, 2, 8, 37, 13, 728e6, time.UTC)}
+	a := &api{t: t, tokens: make(map[string]string), now: time.Date(2015, 9, 2, 8, 37, 13, 728e6, time.UTC)}
 	a.faults = storetest.Faulty(memory.NewRecords())
 	a.calls = storetest.Count(a.faults)
 	public, _ := url.Parse("https://hub.example:8443")
@@ -51,6 +52,9 @@ func newAPI(t *testing.T, accounts ...string) *api {
 		if _, err := a.hub.CreateAccount(context.Background(), n); err != nil {
 			t.Fatal(err)
 		}
+		var made struct{ Token string }
+		a.do("", "POST", "/v1/generate-api-token", map[string]string{"username": name, "password": password}).into(200, &made)
+		a.tokens[name] = made.Token
 	}
 	return a
 }
@@ -90,7 +94,7 @@ func (a *api) do(as, method, path string, body any, header ...string) answer {
 		req.Header.Set("Content-Type", kind)
 	}
 	if as != "" {
-		req.SetBasicAuth(as, password)
+		req.SetBasicAuth(as, a.tokens[as])
 	}
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
