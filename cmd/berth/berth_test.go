@@ -217,7 +217,7 @@ func TestDeadlinesMoveWithProgress(t *testing.T) {
 
 func TestPatientReadFromCopiesAll(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, bytes.Repeat([]byte("abc"), piece), 0o600); err != nil {
+	if err := os.WriteFile(path, bytes.Repeat([]byte("abc"), leastPiece), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.Open(path)
@@ -225,14 +225,14 @@ func TestPatientReadFromCopiesAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	whole := int64(3 * piece)
+	whole := int64(3 * leastPiece)
 	for _, c := range []struct {
 		src  io.Reader
 		want int64
 	}{
-		{file, whole}, {io.LimitReader(file, 0), 0}, {io.LimitReader(file, 5), 5}, {io.LimitReader(file, piece), piece},
-		{io.LimitReader(file, piece+1), piece + 1}, {io.LimitReader(file, whole+1), whole},
-		{io.MultiReader(io.LimitReader(file, piece+7)), piece + 7},
+		{file, whole}, {io.LimitReader(file, 0), 0}, {io.LimitReader(file, 5), 5}, {io.LimitReader(file, leastPiece), leastPiece},
+		{io.LimitReader(file, leastPiece+1), leastPiece + 1}, {io.LimitReader(file, whole+1), whole},
+		{io.MultiReader(io.LimitReader(file, leastPiece+7)), leastPiece + 7},
 	} {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			t.Fatal(err)

@@ -56,9 +56,14 @@ func (p *patientWriter) Write(b []byte) (int, error) {
 	return p.ResponseWriter.Write(b)
 }
 
-// piece is how much of a file is handed to the kernel between two looks at the
-// clock: whoever takes less than 9 KB a second is cut.
-const piece = 1 << 20
+// leastPiece is how much of a file is handed to the kernel at first between two looks
+// at the clock: whoever takes less than 9 KB a second is cut. Pieces grow up to
+// mostPiece while each takes less than a second: a break between pieces costs more
+// than half of what a fast connection can do.
+const (
+	leastPiece = 1 << 20
+	mostPiece  = 16 << 20
+)
 
 // ReadFrom lets the server hand a file to the kernel instead of copying it.
 func (p *patientWriter) ReadFrom(src io.Reader) (total int64, err error) {
@@ -70,9 +75,13 @@ func (p *patientWriter) ReadFrom(src io.Reader) (total int64, err error) {
 	if _, ok := file.(*os.File); !ok {
 		return io.Copy(struct{ io.Writer }{p}, src)
 	}
-	for left > 0 {
+	for piece := int64(leastPiece); left > 0; {
 		p.progress()
+		begun := time.Now()
 		n, err := io.Copy(p.ResponseWriter, &io.LimitedReader{R: file, N: min(left, piece)})
+		if piece = min(2*piece, mostPiece); time.Since(begun) > time.Second {
+			piece = leastPiece
+		}
 		total, left = total+n, left-n
 		if n == 0 || err != nil {
 			return total, err
