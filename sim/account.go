@@ -11,7 +11,6 @@ import (
 	"berth/shared/cloud"
 	"berth/shared/hub"
 	"berth/shared/routes"
-	"berth/shared/store"
 	emulator "berth/sim/dynamodb"
 )
 
@@ -24,22 +23,44 @@ type Account struct {
 // NewAccount makes an account that lasts until the test ends.
 func NewAccount(t testing.TB) *Account {
 	t.Helper()
-	db, url := DynamoDB(t)
-	s := cloud.Settings
-	return &Account{db, map[string]string{
-		s.Tables[store.Repositories]: TableNames[store.Repositories],
-		s.Tables[store.Tags]:         TableNames[store.Tags],
-		s.Tables[store.Builds]:       TableNames[store.Builds],
-		s.Bucket:                     Bucket,
-		s.PublicURL:                  "https://hub.example.com",
-		s.Secret:                     "0123456789abcdef0123456789abcdef",
-		s.DynamoDB:                   url,
-		s.S3:                         S3(t),
-		"AWS_REGION":                 "eu-central-1",
-		"AWS_ACCESS_KEY_ID":          "test",
-		"AWS_SECRET_ACCESS_KEY":      "testtest",
-	}}
+	a, stop, err := StartAccount(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return a
 }
+
+// StartAccount makes an account on a folder, until it is stopped.
+func StartAccount(dir string) (a *Account, stop func(), err error) {
+	db, tables, stopDB, err := StartDynamoDB(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	bucket, stopS3, err := StartS3(dir)
+	if err != nil {
+		stopDB()
+		return nil, nil, err
+	}
+	s := cloud.Settings
+	settings := map[string]string{
+		s.Bucket:                Bucket,
+		s.PublicURL:             "https://hub.example.com",
+		s.Secret:                "0123456789abcdef0123456789abcdef",
+		s.DynamoDB:              tables,
+		s.S3:                    bucket,
+		"AWS_REGION":            "eu-central-1",
+		"AWS_ACCESS_KEY_ID":     "test",
+		"AWS_SECRET_ACCESS_KEY": "testtest",
+	}
+	for t, name := range s.Tables {
+		settings[name] = TableNames[t]
+	}
+	return &Account{db, settings}, func() { stopS3(); stopDB() }, nil
+}
+
+// Getenv is [os.Getenv] of the account's functions.
+func (a *Account) Getenv(name string) string { return a.Settings[name] }
 
 // Environment is the settings as a process takes them.
 func (a *Account) Environment() (env []string) {
@@ -52,7 +73,7 @@ func (a *Account) Environment() (env []string) {
 // Hub is a hub as each function opens it.
 func (a *Account) Hub(t testing.TB) *hub.Hub {
 	t.Helper()
-	h, err := cloud.Open(func(name string) string { return a.Settings[name] })
+	h, err := cloud.Open(a.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,12 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
+func TestMain(m *testing.M) {
+	code := m.Run()
+	sim.Clean()
+	os.Exit(code)
+}
+
 // Each function answers its sample event, as a process of its own over the
 // simulated account, as events/NAME.want.json says. A header "*" there may have
 // any value, but must be there.

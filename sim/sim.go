@@ -40,26 +40,36 @@ var TableNames = map[store.Table]string{
 // address. It does not sync its file.
 func DynamoDB(t testing.TB) (db *emulator.DB, url string) {
 	t.Helper()
-	kv, err := emulator.OpenBolt(filepath.Join(t.TempDir(), "dynamodb"), true)
+	db, url, stop, err := StartDynamoDB(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err = emulator.Open(kv)
+	t.Cleanup(stop)
+	return db, url
+}
+
+// StartDynamoDB runs an emulator with Berth's tables on a folder, until it is stopped.
+func StartDynamoDB(dir string) (db *emulator.DB, url string, stop func(), err error) {
+	kv, err := emulator.OpenBolt(filepath.Join(dir, "dynamodb"), true)
 	if err != nil {
-		t.Fatal(err)
+		return nil, "", nil, err
+	}
+	if db, err = emulator.Open(kv); err != nil {
+		return nil, "", nil, err
 	}
 	server := httptest.NewServer(db)
-	t.Cleanup(func() {
+	stop = func() {
 		server.Close()
 		db.Close()
-	})
+	}
 	client := dynamodb.NewFromConfig(Config(server.URL))
 	for _, name := range TableNames {
-		if err := createTable(t.Context(), client, name); err != nil {
-			t.Fatal(err)
+		if err := createTable(context.Background(), client, name); err != nil {
+			stop()
+			return nil, "", nil, err
 		}
 	}
-	return db, server.URL
+	return db, server.URL, stop, nil
 }
 
 // createTable makes a table as the stack does.

@@ -43,7 +43,7 @@ const (
 //   - A handler that panics, with http.ErrAbortHandler too, answers 500.
 //
 // The handler's context is the invocation's.
-func Gateway(h *hub.Hub, handler http.Handler) func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+func Gateway(h *hub.Hub, handler http.Handler) Function {
 	return func(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		adapter := httpadapter.NewV2(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			restore(r, event)

@@ -16,11 +16,16 @@ import (
 	"berth/shared/routes"
 	"berth/shared/store"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
+
+// Default names, instead of a route, the function that the HTTP API asks where no
+// route of its own fits: it answers what has no path or another method.
+const Default = "default"
 
 // Start serves one operation of the hub, by its name in the table of routes, as a
 // Lambda function behind an HTTP API. It does not return. What [Settings] wants of
@@ -28,20 +33,34 @@ import (
 func Start(route string) {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	slog.SetDefault(log)
-	h, err := Open(os.Getenv)
+	f, err := NewFunction(route, os.Getenv)
 	if err != nil {
 		log.Error("berth cannot start", "route", route, "error", err.Error())
 		os.Exit(1)
 	}
+	lambda.Start(f)
+}
+
+// Function answers events of an HTTP API.
+type Function func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
+
+// NewFunction makes what [Start] runs.
+func NewFunction(route string, getenv func(string) string) (Function, error) {
+	h, err := Open(getenv)
+	if err != nil {
+		return nil, err
+	}
 	h.Pulled = func(ctx context.Context, p hub.PullCount) error {
 		return countNow(ctx, h, p)
 	}
+	if route == Default {
+		return Gateway(h, routes.Handler(h, nil)), nil
+	}
 	handler, ok := routes.One(h, route)
 	if !ok {
-		log.Error("berth cannot start: there is no such route", "route", route)
-		os.Exit(1)
+		return nil, fmt.Errorf("there is no route %q", route)
 	}
-	lambda.Start(Gateway(h, handler))
+	return Gateway(h, handler), nil
 }
 
 // countNow stores a pull before it is answered: between answers a function is

@@ -45,6 +45,10 @@ func getBlob(c *web.Call) error {
 		h.Set("Content-Length", strconv.FormatInt(l.Size, 10))
 		return c.Empty(http.StatusOK)
 	}
+	want, err := wantedRange(c, l.Size)
+	if err != nil {
+		return err
+	}
 	if url, err := c.Hub.BlobURL(ctx, l); err != nil {
 		return err
 	} else if url != "" {
@@ -54,36 +58,52 @@ func getBlob(c *web.Call) error {
 		h.Set("Content-Length", "0")
 		return c.Empty(http.StatusTemporaryRedirect)
 	}
-	return sendBlob(c, l)
+	return sendBlob(c, l, want)
 }
 
-// sendBlob writes the part of a blob that the request asks for.
-func sendBlob(c *web.Call, l hub.Link) error {
+// sendBlob writes the wanted part of a blob.
+func sendBlob(c *web.Call, l hub.Link, want byteRange) error {
 	h, status := c.W.Header(), http.StatusOK
-	from, length := int64(0), l.Size
-	if wanted := c.R.Header.Get("Range"); wanted != "" && ifRange(c.R, h.Get("Etag")) {
-		var kind rangeKind
-		from, length, kind = parseRange(wanted, l.Size)
-		switch kind {
-		case rangeUnsatisfiable:
-			h.Set("Content-Range", "bytes */"+strconv.FormatInt(l.Size, 10))
-			return hub.Fail(hub.BadRange, "the blob has %d bytes; %s is none of them", l.Size, wanted)
-		case rangeValid:
-			status = http.StatusPartialContent
-			h.Set("Content-Range", "bytes "+strconv.FormatInt(from, 10)+"-"+strconv.FormatInt(from+length-1, 10)+"/"+strconv.FormatInt(l.Size, 10))
-		}
+	if want.partial {
+		status = http.StatusPartialContent
+		h.Set("Content-Range", "bytes "+strconv.FormatInt(want.from, 10)+"-"+strconv.FormatInt(want.from+want.length-1, 10)+"/"+strconv.FormatInt(l.Size, 10))
 	}
-	r, err := c.Hub.ReadBlob(c.Context(), l, from, length)
+	r, err := c.Hub.ReadBlob(c.Context(), l, want.from, want.length)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	h.Set("Content-Length", strconv.FormatInt(length, 10))
+	h.Set("Content-Length", strconv.FormatInt(want.length, 10))
 	c.W.WriteHeader(status)
-	if n, err := io.Copy(c.W, r); err != nil || n != length {
+	if n, err := io.Copy(c.W, r); err != nil || n != want.length {
 		panic(http.ErrAbortHandler) // the status is sent: only a broken connection can tell
 	}
 	return nil
+}
+
+// byteRange is what a request wants of a blob.
+type byteRange struct {
+	from, length int64
+	partial      bool
+}
+
+// wantedRange reads the request's Range; 416 if nothing of it is in size bytes,
+// also where another host sends the blob: not all object stores refuse the same.
+func wantedRange(c *web.Call, size int64) (byteRange, error) {
+	h, whole := c.W.Header(), byteRange{length: size}
+	wanted := c.R.Header.Get("Range")
+	if wanted == "" || !ifRange(c.R, h.Get("Etag")) {
+		return whole, nil
+	}
+	from, length, kind := parseRange(wanted, size)
+	switch kind {
+	case rangeUnsatisfiable:
+		h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+		return whole, hub.Fail(hub.BadRange, "the blob has %d bytes; %s is none of them", size, wanted)
+	case rangeValid:
+		return byteRange{from, length, true}, nil
+	}
+	return whole, nil
 }
 
 func ifRange(r *http.Request, etag string) bool {
