@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -127,7 +128,7 @@ func launch(data string, args ...string) (*server, error) {
 		return nil, err
 	}
 	cmd := exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data}, args...)...)
-	cmd.Env = append(os.Environ(), "BERTH_ADMIN_PASSWORD="+adminPassword)
+	cmd.Env = environment("BERTH_ADMIN_PASSWORD=" + adminPassword)
 	s := &server{cmd: cmd, data: data, log: &logTail{}}
 	cmd.Stderr = s.log
 	stdout, err := cmd.StdoutPipe()
@@ -152,6 +153,13 @@ func launch(data string, args ...string) (*server, error) {
 			return nil, fmt.Errorf("the hub did not start:\n%s%s", s.out, s.log)
 		}
 	}
+}
+
+// environment is this process's without the settings of a hub, which may be those
+// of the one that the scenarios run against.
+func environment(more ...string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "BERTH_") })
+	return append(env, more...)
 }
 
 // again starts the hub anew on its data folder and address.

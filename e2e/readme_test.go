@@ -34,7 +34,7 @@ func TestReadme(t *testing.T) {
 	addr := l.Addr().String()
 	l.Close()
 	dir := checkout(t)
-	env := append(os.Environ(), "BERTH_LISTEN="+addr, "HOME="+t.TempDir(), "PWD="+dir)
+	env := environment("BERTH_LISTEN="+addr, "HOME="+t.TempDir(), "PWD="+dir)
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH"} {
 		out, err := exec.Command("go", "env", name).Output()
 		if err != nil {

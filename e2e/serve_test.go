@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -21,7 +20,7 @@ func (s *server) command(t *testing.T, env []string, args ...string) (out string
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), path, args...)
-	cmd.Env = append(os.Environ(), append([]string{"BERTH_DATA=" + s.data}, env...)...)
+	cmd.Env = append(environment("BERTH_DATA="+s.data), env...)
 	b, err := cmd.CombinedOutput()
 	if _, ok := err.(*exec.ExitError); err != nil && !ok {
 		t.Fatal(err)
@@ -50,7 +49,6 @@ func TestSecondServeIsRefused(t *testing.T) {
 }
 
 func TestGeneratedPassword(t *testing.T) {
-	t.Setenv("BERTH_ADMIN_PASSWORD", "")
 	path, err := berth()
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +57,7 @@ func TestGeneratedPassword(t *testing.T) {
 	start := func() string {
 		cmd := exec.CommandContext(t.Context(), path, "serve", "--listen", "127.0.0.1:0", "--data", data)
 		var log bytes.Buffer
-		cmd.Stderr = &log
+		cmd.Env, cmd.Stderr = environment(), &log
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
