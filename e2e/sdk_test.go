@@ -262,6 +262,17 @@ func TestSDKRetention(t *testing.T) {
 	if l := *list.Body; len(l) != 1 || l[0].Id != id || l[0].Algorithm != "or" || len(l[0].Rules) != 1 || l[0].Rules[0].TagSelectors[0].Pattern != "v5" {
 		t.Errorf("the policies are %s", list)
 	}
+	hub.call(t, 200, "POST", "/v1/admin/retention", "")
+	tags := did[model.ListRepositoryTagsResponse](t, 200)(sdk.ListRepositoryTags(&model.ListRepositoryTagsRequest{Namespace: c.user, Repository: "busybox"}))
+	if l := *tags.Body; len(l) != 2 || l[0].Tag != "v5" || l[1].Tag != "a2" {
+		t.Errorf("after the policy was executed the tags are %s", tags)
+	}
+	logs := did[model.ListRetentionHistoriesResponse](t, 200)(sdk.ListRetentionHistories(&model.ListRetentionHistoriesRequest{Namespace: c.user, Repository: "busybox",
+		Limit: ptr("10"), Offset: ptr("0")}))
+	if l := *logs.RetentionLog; *logs.Total != 1 || len(l) != 1 || l[0].Tag != "a1" || l[0].RetentionId != id || l[0].Repo != "busybox" || l[0].Namespace != c.user ||
+		l[0].Id != 1 || *logs.ContentRange != "0-0/1" || l[0].RuleType != `{"template":"tag_rule","params":{"num":"1"},"tag_selectors":[{"kind":"label","pattern":"v5"}]}` {
+		t.Errorf("the history is %s", logs)
+	}
 	var days interface{} = map[string]string{"days": "30"}
 	other := []model.Rule{{Template: model.GetRuleTemplateEnum().DATE_RULE, Params: &days}}
 	did[model.UpdateRetentionResponse](t, 201)(sdk.UpdateRetention(&model.UpdateRetentionRequest{Namespace: c.user, Repository: "busybox", RetentionId: id,
@@ -269,11 +280,6 @@ func TestSDKRetention(t *testing.T) {
 	shown := did[model.ShowRetentionResponse](t, 200)(sdk.ShowRetention(&model.ShowRetentionRequest{Namespace: c.user, Repository: "busybox", RetentionId: id}))
 	if r := *shown.Rules; *shown.Id != id || len(r) != 1 || r[0].Template.Value() != "date_rule" || (*r[0].Params).(map[string]interface{})["days"] != "30" {
 		t.Errorf("the policy is shown as %s", shown)
-	}
-	logs := did[model.ListRetentionHistoriesResponse](t, 200)(sdk.ListRetentionHistories(&model.ListRetentionHistoriesRequest{Namespace: c.user, Repository: "busybox",
-		Limit: ptr("10"), Offset: ptr("0")}))
-	if *logs.Total != 0 || len(*logs.RetentionLog) != 0 {
-		t.Errorf("the history is %s", logs)
 	}
 	did[model.DeleteRetentionResponse](t, 204)(sdk.DeleteRetention(&model.DeleteRetentionRequest{Namespace: c.user, Repository: "busybox", RetentionId: id}))
 	_, err = sdk.ShowRetention(&model.ShowRetentionRequest{Namespace: c.user, Repository: "busybox", RetentionId: id})
