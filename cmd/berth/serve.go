@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/signal"
@@ -30,6 +31,7 @@ type settings struct {
 	logLevel                   oneOf
 	tlsCert, tlsKey            string
 	allowHosts                 []string
+	proxies                    []string
 	sweepEvery, retentionEvery time.Duration
 	grace                      time.Duration
 }
@@ -65,6 +67,7 @@ what was acknowledged is safe either way.`,
 	f.StringVar(&s.tlsCert, "tls-cert", "", "certificate chain in PEM, for https and HTTP/2")
 	f.StringVar(&s.tlsKey, "tls-key", "", "the certificate's private key in PEM")
 	f.StringSliceVar(&s.allowHosts, "allow-host", nil, "private host that webhooks and clones may reach; may be repeated")
+	f.StringSliceVar(&s.proxies, "trusted-proxy", nil, "address or network of a proxy whose X-Forwarded-For names the client; may be repeated")
 	f.DurationVar(&s.sweepEvery, "gc-every", time.Hour, "how often to collect what nothing refers to; 0 = never")
 	f.DurationVar(&s.retentionEvery, "retention-every", 24*time.Hour, "how often to apply retention policies; 0 = never")
 	f.DurationVar(&s.grace, "grace", 30*time.Second, "how long running requests may take to finish when the hub is stopped")
@@ -98,6 +101,10 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	}
 	log := slog.New(logHandler(lines, s.logFormat.value, level))
 
+	trusted, err := networks(s.proxies)
+	if err != nil {
+		return err
+	}
 	data, err := openData(s.data)
 	if err != nil {
 		return err
@@ -114,6 +121,7 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	}
 	h := data.hub(public)
 	h.Options.OpenSignup, h.Options.AllowedHosts, h.Log = s.signup.value == "open", s.allowHosts, log
+	h.Options.TrustedProxies = trusted
 	if err := firstStart(ctx, h, out); err != nil {
 		return err
 	}
@@ -195,6 +203,21 @@ func (s *settings) certificate() (*tls.Config, error) {
 		return nil, err
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// networks reads the proxies' addresses and networks.
+func networks(list []string) (all []netip.Prefix, err error) {
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if ip, bad := netip.ParseAddr(s); bad == nil {
+			p, err = netip.PrefixFrom(ip, ip.BitLen()), nil
+		}
+		if err != nil {
+			return nil, wrongUse("--trusted-proxy must be an address or a network such as 10.0.0.0/8, not %q", s)
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
 }
 
 // public is the address at which clients reach the hub.

@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,8 @@ type Options struct {
 	// AllowedHosts are names or addresses that users' URLs may lead to although
 	// they are loopback, link-local or private.
 	AllowedHosts []string
+	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
 }
 
 // Keys are the hub's own secrets, 32 random bytes each. They outlive restarts.
