@@ -70,7 +70,7 @@ func (h *Hub) GrantedBlob(g Grant, digest string) (Link, error) {
 	if len(g.items) == 0 || !g.items[0].Found() {
 		return Link{}, noBlob(g, digest)
 	}
-	return decode[Link](g.items[0])
+	return decodeOnce(&h.links, g.items[0])
 }
 
 func noBlob(g Grant, digest string) error {

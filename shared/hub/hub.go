@@ -46,6 +46,7 @@ type Hub struct {
 	// each request.
 	seen      remembered[string, *RegistryToken]
 	pointers  remembered[revision, pointer]
+	links     remembered[revision, Link]
 	rules     remembered[revision, tagRules]
 	allowed   remembered[revision, allowance]
 	platforms remembered[string, []string] // by the configuration's digest

@@ -83,7 +83,7 @@ func (h *Hub) manifestOf(items []store.Item, g Grant, digest string, body bool) 
 	if len(items) == 0 || !items[0].Found() {
 		return Pull{}, noManifest(g, digest)
 	}
-	m, err := decode[Manifest](items[0])
+	m, err := decodeOnce(&h.pointers, items[0])
 	if err != nil {
 		return Pull{}, err
 	}

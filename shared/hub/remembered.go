@@ -52,11 +52,12 @@ func decodeOnce[T any](r *remembered[revision, T], i store.Item) (T, error) {
 	return v, err
 }
 
-// pointer is what a pull needs of a tag.
+// pointer is what a pull needs of a tag or of a manifest's record.
 type pointer struct {
 	Digest    string `json:"digest"`
 	MediaType string `json:"media_type"`
 	Size      int64  `json:"size"`
+	Object    string `json:"object"` // of a manifest
 }
 
 // tagRules are what a push needs of a repository.

@@ -27,7 +27,7 @@ const password = "correct horse"
 // registry is a hub in memory behind real HTTP, with the accounts admin (an
 // administrator), alice and bob.
 type registry struct {
-	t      *testing.T
+	t      testing.TB
 	hub    *hub.Hub
 	server *httptest.Server
 	calls  *storetest.CountedRecords
@@ -36,7 +36,7 @@ type registry struct {
 	now time.Time
 }
 
-func start(t *testing.T) *registry {
+func start(t testing.TB) *registry {
 	t.Helper()
 	r := &registry{t: t, calls: storetest.Count(memory.NewRecords()), now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
 	key := bytes.Repeat([]byte{7}, 32)
@@ -111,7 +111,7 @@ func (r *registry) pusher(account string, paths ...string) auth {
 }
 
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	what   string
 	status int
 	header http.Header
