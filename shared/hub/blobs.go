@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -106,6 +107,18 @@ func (h *Hub) Blob(ctx context.Context, g Grant, digest string) (Link, error) {
 		return Link{}, noBlob(g, digest)
 	}
 	return decode[Link](item)
+}
+
+// ReadGranted reads length bytes of a granted blob from offset: BlobNotFound if it
+// was taken from the repository and swept since the grant.
+func (h *Hub) ReadGranted(ctx context.Context, g Grant, digest string, l Link, offset, length int64) (io.ReadCloser, error) {
+	r, err := h.ReadBlob(ctx, l, offset, length)
+	if errors.Is(err, store.ErrNoObject) {
+		if _, gone := h.Blob(ctx, g, digest); gone != nil {
+			return nil, gone
+		}
+	}
+	return r, err
 }
 
 // ReadBlob reads length bytes of a blob from offset; length < 0 means to the end.

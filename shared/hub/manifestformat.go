@@ -27,6 +27,9 @@ const (
 const (
 	MaxManifest   = 4 << 20 // bytes
 	maxReferences = 2000    // layers, or manifests of an index
+	maxType       = 255     // characters of an artifact type: RFC 6838 allows two names of 127
+	maxPlatform   = 100     // characters
+	maxPlatforms  = 100     // of an image that a list shows
 )
 
 // Descriptor points at a content. See the OCI Image Specification, "Content
@@ -49,7 +52,7 @@ type Platform struct {
 }
 
 // String is os/architecture, with /variant where there is one; "" if it is not
-// known, as for attestations.
+// known, as for attestations, or too long to be one.
 func (p Platform) String() string {
 	if p.OS == "" || p.OS == "unknown" {
 		return ""
@@ -57,6 +60,9 @@ func (p Platform) String() string {
 	s := p.OS + "/" + p.Architecture
 	if p.Variant != "" {
 		s += "/" + p.Variant
+	}
+	if len(s) > maxPlatform {
+		return ""
 	}
 	return s
 }
@@ -76,17 +82,7 @@ type Content struct {
 // ParseManifest reads a manifest that came with that Content-Type: BadManifest if
 // it is none that the hub takes. Unknown members are fine.
 func ParseManifest(contentType string, body []byte) (Content, error) {
-	var m struct {
-		SchemaVersion int               `json:"schemaVersion"`
-		MediaType     string            `json:"mediaType"`
-		ArtifactType  string            `json:"artifactType"`
-		Config        *Descriptor       `json:"config"`
-		Layers        *[]Descriptor     `json:"layers"`
-		Manifests     *[]Descriptor     `json:"manifests"`
-		FSLayers      json.RawMessage   `json:"fsLayers"`
-		Subject       *Descriptor       `json:"subject"`
-		Annotations   map[string]string `json:"annotations"`
-	}
+	var m manifestJSON
 	if err := json.Unmarshal(body, &m); err != nil {
 		return Content{}, badManifest("it is no valid JSON: %v", err)
 	}
@@ -154,6 +150,9 @@ func (c Content) check() error {
 	list, name := c.Layers, "layers"
 	if c.Index {
 		list, name = c.Manifests, "manifests"
+	}
+	if len(c.ArtifactType) > maxType {
+		return badManifest("its artifact type has %d characters, the hub takes at most %d", len(c.ArtifactType), maxType)
 	}
 	if len(list) > maxReferences {
 		return badManifest("%s has %d entries, the hub takes at most %d", name, len(list), maxReferences)

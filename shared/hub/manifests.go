@@ -365,7 +365,7 @@ func (p *push) describe(ctx context.Context, s seen, now Time) (Manifest, error)
 	for _, child := range s.children {
 		m.ImageSize += child.ImageSize
 		for _, name := range child.Platforms {
-			if !slices.Contains(m.Platforms, name) {
+			if len(m.Platforms) < maxPlatforms && !slices.Contains(m.Platforms, name) {
 				m.Platforms = append(m.Platforms, name)
 			}
 		}

@@ -3,6 +3,7 @@ package hub
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -105,10 +106,17 @@ func (h *Hub) Manifest(ctx context.Context, g Grant, reference string) (Pull, er
 	return h.GrantedManifest(ctx, g, reference, true)
 }
 
-// OpenManifest reads the bytes of a manifest that was asked for with them.
-func (h *Hub) OpenManifest(ctx context.Context, p Pull) (io.ReadCloser, error) {
+// OpenManifest reads the bytes of a granted manifest that was asked for with them:
+// ManifestNotFound if it was deleted since.
+func (h *Hub) OpenManifest(ctx context.Context, g Grant, p Pull) (io.ReadCloser, error) {
 	if p.object != "" {
-		return h.Layers.Open(ctx, p.object, 0, p.Size)
+		r, err := h.Layers.Open(ctx, p.object, 0, p.Size)
+		if errors.Is(err, store.ErrNoObject) {
+			if _, gone := h.Manifest(ctx, g, p.Digest); gone != nil {
+				return nil, gone
+			}
+		}
+		return r, err
 	}
 	return io.NopCloser(bytes.NewReader(p.body.Value)), nil
 }

@@ -100,7 +100,7 @@ func (h *Hub) annotations(ctx context.Context, g Grant, digest string) (map[stri
 	if err != nil {
 		return nil, err
 	}
-	r, err := h.OpenManifest(ctx, m)
+	r, err := h.OpenManifest(ctx, g, m)
 	if err != nil {
 		return nil, err
 	}

@@ -123,7 +123,7 @@ func (h *Hub) ViewTag(ctx context.Context, g Grant, name string) (TagContent, er
 	if err != nil {
 		return v, err
 	}
-	body, err := h.bytesOf(h.OpenManifest(ctx, pull))
+	body, err := h.bytesOf(h.OpenManifest(ctx, g, pull))
 	if err != nil {
 		return v, err
 	}

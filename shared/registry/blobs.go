@@ -58,18 +58,19 @@ func getBlob(c *web.Call) error {
 		h.Set("Content-Length", "0")
 		return c.Empty(http.StatusTemporaryRedirect)
 	}
-	return sendBlob(c, l, want)
+	return sendBlob(c, digest, l, want)
 }
 
 // sendBlob writes the wanted part of a blob.
-func sendBlob(c *web.Call, l hub.Link, want byteRange) error {
+func sendBlob(c *web.Call, digest string, l hub.Link, want byteRange) error {
 	h, status := c.W.Header(), http.StatusOK
 	if want.partial {
 		status = http.StatusPartialContent
 		h.Set("Content-Range", "bytes "+strconv.FormatInt(want.from, 10)+"-"+strconv.FormatInt(want.from+want.length-1, 10)+"/"+strconv.FormatInt(l.Size, 10))
 	}
-	r, err := c.Hub.ReadBlob(c.Context(), l, want.from, want.length)
+	r, err := c.Hub.ReadGranted(c.Context(), c.Grant, digest, l, want.from, want.length)
 	if err != nil {
+		h.Del("Content-Range")
 		return err
 	}
 	defer r.Close()

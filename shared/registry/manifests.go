@@ -36,7 +36,7 @@ func getManifest(c *web.Call) error {
 		c.W.Write(b)
 		return nil
 	}
-	r, err := c.Hub.OpenManifest(ctx, m)
+	r, err := c.Hub.OpenManifest(ctx, c.Grant, m)
 	if err != nil {
 		return err
 	}

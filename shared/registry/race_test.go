@@ -1,12 +1,16 @@
 package registry_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
 	"berth/shared/hub"
+	"berth/shared/store"
 )
 
 // Clients that push, tag, mount and delete the same few things at once, beside
@@ -83,4 +87,42 @@ func (r *registry) step(as auth, random *rand.Rand) answer {
 		return r.do(as, "PUT", "/v2/"+repo+"/manifests/"+digestOf(m)+"?tag=x&tag="+tag, m, "Content-Type", hub.MediaOCIManifest)
 	}
 	return r.do(as, "GET", "/v2/"+repo+"/manifests/"+tag, nil)
+}
+
+// beforeOpen does something at the first Open.
+type beforeOpen struct {
+	store.Layers
+	once sync.Once
+	do   func()
+}
+
+func (b *beforeOpen) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	b.once.Do(b.do)
+	return b.Layers.Open(ctx, key, offset, length)
+}
+
+// What is deleted and swept between a pull's look at the records and its look at
+// the bytes is not there, and no error of the hub.
+func TestSweptInMidPull(t *testing.T) {
+	for _, path := range []string{"/v2/alice/app/blobs/" + digestOf("blob"), "/v2/alice/app/manifests/long"} {
+		r := start(t)
+		as := r.pusher("alice", "alice/app")
+		r.pushBlob(as, "alice/app", "blob")
+		r.pushBlob(as, "alice/app", "{}")
+		long := image("{}", nil, map[string]any{"annotations": map[string]string{"a": strings.Repeat("x", 300<<10)}})
+		r.pushManifest(as, "alice/app", "long", long).is(201)
+		layers := r.hub.Layers
+		r.hub.Layers = &beforeOpen{Layers: layers, do: func() {
+			r.do(as, "DELETE", "/v2/alice/app/blobs/"+digestOf("blob"), nil).is(202)
+			r.do(as, "DELETE", "/v2/alice/app/manifests/"+digestOf(long), nil).is(202)
+			r.sweep()
+		}}
+		a := r.do(as, "GET", path, nil, "Range", "bytes=1-2").is(404, "Content-Range", "")
+		if !strings.Contains(path, "manifests") {
+			a.fails(404, "BLOB_UNKNOWN")
+		} else {
+			a.fails(404, "MANIFEST_UNKNOWN")
+		}
+		r.hub.Layers = layers
+	}
 }
