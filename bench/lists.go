@@ -15,8 +15,8 @@ const few = 100
 
 func (b *bench) tagRepo(n int) string { return fmt.Sprintf("%s/tags%d-%s", b.namespace, n, b.run) }
 
-// seedTags makes repositories of one, few and many tags, with a manifest for
-// each tag. While it pushes the many it records how the rate changes from first
+// seedTags makes repositories of one, few and many tags, with a manifest for each
+// tag, by requests that are prepared before the clock starts. While it pushes the many it records how the rate changes from first
 // to last, and what a tag costs in fsyncs of the same disk, probed before and after.
 func (b *bench) seedTags(t *registry) error {
 	for _, n := range []int{1, few, b.tags} {
@@ -24,17 +24,19 @@ func (b *bench) seedTags(t *registry) error {
 			return err
 		}
 	}
-	if err := b.pushTags(t, b.tagRepo(1), 0, 1, 1); err != nil {
-		return err
-	}
 	t.auth.forget() // those tokens are from before the repositories were made
-	for _, n := range []int{few, b.tags} {
-		if err := t.warm(b.tagRepo(n)); err != nil {
+	pushes := map[int][][]byte{}
+	for _, n := range []int{1, few, b.tags} {
+		var err error
+		if pushes[n], err = t.tagPushes(b.tagRepo(n), n); err != nil {
 			return err
 		}
 	}
+	if err := t.pushAll(pushes[1], 1); err != nil {
+		return err
+	}
 	start := time.Now()
-	if err := b.pushTags(t, b.tagRepo(few), 0, few, 1); err != nil {
+	if err := t.pushAll(pushes[few], 1); err != nil {
 		return err
 	}
 	b.res.add(t.name, "tag_push_lone_writer", "req/s", few/time.Since(start).Seconds())
@@ -43,7 +45,7 @@ func (b *bench) seedTags(t *registry) error {
 	if err != nil {
 		return err
 	}
-	took, err := b.timed(t, "tag_push", func() error { return b.pushManyTags(t) })
+	took, err := b.timed(t, "tag_push", func() error { return b.pushManyTags(t, pushes[b.tags]) })
 	if err != nil {
 		return err
 	}
@@ -71,12 +73,12 @@ func (b *bench) fsyncs() (appended float64, err error) {
 	return p.appended, err
 }
 
-func (b *bench) pushManyTags(t *registry) error {
+func (b *bench) pushManyTags(t *registry, requests [][]byte) error {
 	part := max(1, b.tags/10)
 	for lo := 0; lo < b.tags; lo += part {
 		n := min(part, b.tags-lo)
 		start := time.Now()
-		if err := b.pushTags(t, b.tagRepo(b.tags), lo, n, b.writers); err != nil {
+		if err := t.pushAll(requests[lo:lo+n], b.writers); err != nil {
 			return err
 		}
 		rate := float64(n) / time.Since(start).Seconds()
@@ -90,11 +92,34 @@ func (b *bench) pushManyTags(t *registry) error {
 	return nil
 }
 
-func (b *bench) pushTags(t *registry, repo string, lo, n, writers int) error {
-	return each(n, writers, func(i int) error {
-		tag := fmt.Sprintf("t%05d", lo+i)
+// tagPushes prepares the pushes of n manifests, each under a tag of its own.
+func (t *registry) tagPushes(repo string, n int) (requests [][]byte, err error) {
+	requests = make([][]byte, n)
+	for i := range requests {
+		tag := fmt.Sprintf("t%05d", i)
 		body, _ := manifestFor(emptyConfig, repo+tag)
-		return t.putManifest(repo, tag, body)
+		if requests[i], err = t.prepare("PUT", "/v2/"+repo+"/manifests/"+tag, body, manifestType); err != nil {
+			return nil, err
+		}
+	}
+	return requests, nil
+}
+
+// pushAll sends the requests over as many connections as there are writers.
+func (t *registry) pushAll(requests [][]byte, writers int) error {
+	wires := make(chan *wire, writers)
+	for range min(writers, len(requests)) {
+		w, err := t.dial()
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		wires <- w
+	}
+	return each(len(requests), cap(wires), func(i int) error {
+		w := <-wires
+		defer func() { wires <- w }()
+		return w.send(requests[i], "PUT", 201)
 	})
 }
 
