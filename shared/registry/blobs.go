@@ -31,28 +31,24 @@ func getBlob(c *web.Call) error {
 		return err
 	}
 	h := c.W.Header()
-	h.Set("Docker-Content-Digest", digest)
-	h.Set("Accept-Ranges", "bytes")
-	h.Set("Etag", `"`+digest+`"`)
-	h.Set("Cache-Control", "private, max-age=31536000, immutable")
-	h.Set("Content-Type", "application/octet-stream")
 	if c.R.Method == http.MethodHead {
 		if c.Grant.Role >= hub.Writer {
 			if err := c.Hub.TouchBlob(ctx, c.Grant, digest); err != nil {
 				return err
 			}
 		}
+		describeBlob(h, digest)
 		h.Set("Content-Length", strconv.FormatInt(l.Size, 10))
 		return c.Empty(http.StatusOK)
 	}
-	want, err := wantedRange(c, l.Size)
+	want, err := wantedRange(c, digest, l.Size)
 	if err != nil {
 		return err
 	}
 	if url, err := c.Hub.BlobURL(ctx, l); err != nil {
 		return err
 	} else if url != "" {
-		h.Del("Content-Type")
+		h.Set("Docker-Content-Digest", digest)
 		h.Set("Cache-Control", "no-store") // the address is for this client, and not for long
 		h.Set("Location", url)
 		h.Set("Content-Length", "0")
@@ -61,19 +57,31 @@ func getBlob(c *web.Call) error {
 	return sendBlob(c, digest, l, want)
 }
 
+// describeBlob sets what is true of the blob, whoever asks and for whichever part: it
+// never changes.
+func describeBlob(h http.Header, digest string) {
+	h.Set("Docker-Content-Digest", digest)
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Etag", etag(digest))
+	h.Set("Cache-Control", "private, max-age=31536000, immutable")
+	h.Set("Content-Type", "application/octet-stream")
+}
+
+func etag(digest string) string { return `"` + digest + `"` }
+
 // sendBlob writes the wanted part of a blob.
 func sendBlob(c *web.Call, digest string, l hub.Link, want byteRange) error {
+	r, err := c.Hub.ReadGranted(c.Context(), c.Grant, digest, l, want.from, want.length)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
 	h, status := c.W.Header(), http.StatusOK
+	describeBlob(h, digest)
 	if want.partial {
 		status = http.StatusPartialContent
 		h.Set("Content-Range", "bytes "+strconv.FormatInt(want.from, 10)+"-"+strconv.FormatInt(want.from+want.length-1, 10)+"/"+strconv.FormatInt(l.Size, 10))
 	}
-	r, err := c.Hub.ReadGranted(c.Context(), c.Grant, digest, l, want.from, want.length)
-	if err != nil {
-		h.Del("Content-Range")
-		return err
-	}
-	defer r.Close()
 	h.Set("Content-Length", strconv.FormatInt(want.length, 10))
 	c.W.WriteHeader(status)
 	if n, err := io.Copy(c.W, r); err != nil || n != want.length {
@@ -90,10 +98,10 @@ type byteRange struct {
 
 // wantedRange reads the request's Range; 416 if nothing of it is in size bytes,
 // also where another host sends the blob: not all object stores refuse the same.
-func wantedRange(c *web.Call, size int64) (byteRange, error) {
+func wantedRange(c *web.Call, digest string, size int64) (byteRange, error) {
 	h, whole := c.W.Header(), byteRange{length: size}
 	wanted := c.R.Header.Get("Range")
-	if wanted == "" || !ifRange(c.R, h.Get("Etag")) {
+	if wanted == "" || !ifRange(c.R, digest) {
 		return whole, nil
 	}
 	from, length, kind := parseRange(wanted, size)
@@ -107,9 +115,9 @@ func wantedRange(c *web.Call, size int64) (byteRange, error) {
 	return whole, nil
 }
 
-func ifRange(r *http.Request, etag string) bool {
+func ifRange(r *http.Request, digest string) bool {
 	v := r.Header.Get("If-Range")
-	return v == "" || v == etag
+	return v == "" || v == etag(digest)
 }
 
 type rangeKind uint8

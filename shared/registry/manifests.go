@@ -18,34 +18,42 @@ func getManifest(c *web.Call) error {
 		return err
 	}
 	h := c.W.Header()
-	h.Set("Content-Type", m.MediaType)
-	h.Set("Docker-Content-Digest", m.Digest)
-	h.Set("Etag", `"`+m.Digest+`"`)
-	if c.R.Header.Get("If-None-Match") == `"`+m.Digest+`"` {
+	if c.R.Header.Get("If-None-Match") == etag(m.Digest) {
+		describeManifest(h, m)
 		return c.Empty(http.StatusNotModified)
 	}
-	h.Set("Content-Length", strconv.FormatInt(m.Size, 10))
 	if !wantBody {
+		describeManifest(h, m)
 		return c.Empty(http.StatusOK)
+	}
+	body, short := m.Bytes()
+	var long io.ReadCloser
+	if !short {
+		if long, err = c.Hub.OpenManifest(ctx, c.Grant, m); err != nil {
+			return err
+		}
+		defer long.Close()
 	}
 	if err := c.Hub.CountPull(ctx, c.Grant, m); err != nil {
 		return err
 	}
-	if b, ok := m.Bytes(); ok {
-		c.W.WriteHeader(http.StatusOK)
-		c.W.Write(b)
+	describeManifest(h, m)
+	c.W.WriteHeader(http.StatusOK)
+	if short {
+		c.W.Write(body)
 		return nil
 	}
-	r, err := c.Hub.OpenManifest(ctx, c.Grant, m)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	c.W.WriteHeader(http.StatusOK)
-	if n, err := io.Copy(c.W, r); err != nil || n != m.Size {
+	if n, err := io.Copy(c.W, long); err != nil || n != m.Size {
 		panic(http.ErrAbortHandler) // the status is sent: only a broken connection can tell
 	}
 	return nil
+}
+
+func describeManifest(h http.Header, m hub.Pull) {
+	h.Set("Content-Type", m.MediaType)
+	h.Set("Content-Length", strconv.FormatInt(m.Size, 10))
+	h.Set("Docker-Content-Digest", m.Digest)
+	h.Set("Etag", etag(m.Digest))
 }
 
 func putManifest(c *web.Call) error {
