@@ -23,6 +23,15 @@ func TestLayers(t *testing.T) {
 	t.Run("flat", func(t *testing.T) { storetest.Flat(t, sim.Layers(url), 200<<20, 64<<20) })
 }
 
+// Over a bad line all is the same, only slower.
+func TestLayersOverABadLine(t *testing.T) {
+	url, injected := sim.Unreliable(t, sim.S3(t), 0.2, 1)
+	storetest.Layers(t, func(*testing.T) store.Layers { return sim.Layers(url) })
+	if injected() == 0 {
+		t.Error("the line was good")
+	}
+}
+
 // Whoever has an object's address reads it, or a piece of it, without credentials.
 func TestLayersURL(t *testing.T) {
 	s := sim.Layers(sim.S3(t))

@@ -195,12 +195,12 @@ func (a *appending) takeTail(buf []byte) (int, error) {
 	if a.notes.Tail == "" {
 		return 0, nil
 	}
-	out, err := a.l.client.GetObject(a.ctx, &s3.GetObjectInput{Bucket: &a.l.bucket, Key: &a.notes.Tail})
-	if err != nil {
+	tail := &body{ctx: a.ctx, l: a.l, name: a.notes.Tail, end: int64(a.notes.Rest)}
+	if err := tail.open(); err != nil {
 		return 0, err
 	}
-	defer out.Body.Close()
-	return io.ReadFull(out.Body, buf[:a.notes.Rest])
+	defer tail.Close()
+	return io.ReadFull(tail, buf[:a.notes.Rest])
 }
 
 // rest stores what came after the last whole part. parts tells how many this

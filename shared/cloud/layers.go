@@ -13,6 +13,8 @@ import (
 	"berth/shared/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -57,7 +59,10 @@ func ForLayers(o *s3.Options) {
 	o.HTTPClient = HTTPClient(30 * time.Second)
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-	o.RetryMaxAttempts = 5
+	o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
+		s.MaxAttempts, s.MaxBackoff = 8, 2*time.Second
+		s.RateLimiter = ratelimit.None
+	})
 }
 
 // Close does nothing: the client belongs to the caller.
@@ -130,20 +135,18 @@ func (l *Layers) Open(ctx context.Context, key string, offset, length int64) (io
 	if offset < 0 {
 		return nil, fmt.Errorf("open %s at %d: %w", key, offset, errors.ErrUnsupported)
 	}
-	in := &s3.GetObjectInput{Bucket: &l.bucket, Key: aws.String(LayerPrefix + key)}
-	switch {
-	case length == 0:
+	if length == 0 {
 		return l.openEnd(ctx, key, offset, length)
-	case length > 0:
-		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
-	case offset > 0:
-		in.Range = aws.String(fmt.Sprintf("bytes=%d-", offset))
 	}
-	out, err := l.client.GetObject(ctx, in)
+	b := &body{ctx: ctx, l: l, name: LayerPrefix + key, at: offset, end: -1}
+	if length > 0 {
+		b.end = offset + length
+	}
+	err := b.open()
 	var answer *smithyhttp.ResponseError
 	switch {
 	case err == nil:
-		return &body{out.Body, length}, nil
+		return b, nil
 	case errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable:
 		return l.openEnd(ctx, key, offset, length)
 	}
@@ -157,27 +160,15 @@ func (l *Layers) openEnd(ctx context.Context, key string, offset, length int64) 
 		return nil, err
 	}
 	if offset > size || length > 0 {
-		return &body{io.NopCloser(bytes.NewReader(nil)), 1}, nil
+		return io.NopCloser(short{}), nil
 	}
 	return io.NopCloser(bytes.NewReader(nil)), nil
 }
 
-// body is what S3 sends of a range. S3 cuts a range that passes the object's end.
-type body struct {
-	io.ReadCloser
-	left int64 // bytes to come, < 0 = unknown
-}
+// short is a reader of something that is not there.
+type short struct{}
 
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if b.left >= 0 {
-		b.left -= int64(n)
-		if err == io.EOF && b.left > 0 {
-			err = io.ErrUnexpectedEOF
-		}
-	}
-	return n, err
-}
+func (short) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // URL is a presigned address of the object.
 func (l *Layers) URL(ctx context.Context, key string, o store.URLOptions) (string, error) {
