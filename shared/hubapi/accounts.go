@@ -107,6 +107,12 @@ func required(name string, value *string) (string, error) {
 	return *value, nil
 }
 
+// shownOnce answers with a secret, which no cache shall keep.
+func shownOnce(c *web.Call, status int, v any) error {
+	c.W.Header().Set("Cache-Control", "no-store")
+	return c.JSON(status, v)
+}
+
 // generateAPIToken gives a personal token with all permissions and no end.
 func generateAPIToken(c *web.Call) error {
 	var in apiTokenRequest
@@ -144,7 +150,7 @@ func generateAPIToken(c *web.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(200, apiToken{text, a.Name, namespace, a.Email})
+	return shownOnce(c, 200, apiToken{text, a.Name, namespace, a.Email})
 }
 
 func register(c *web.Call) error {

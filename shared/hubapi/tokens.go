@@ -97,7 +97,7 @@ func createToken(c *web.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(201, madeToken{showToken(t), text, t.ID, c.Hub.SecretKey(t.ID)})
+	return shownOnce(c, 201, madeToken{showToken(t), text, t.ID, c.Hub.SecretKey(t.ID)})
 }
 
 func listTokens(c *web.Call) error {

@@ -18,6 +18,9 @@ func TestTokenIsShownOnce(t *testing.T) {
 		t.Errorf("expires_at %v", made["expires_at"])
 	}
 	id, text := made["id"].(string), made["token"].(string)
+	if got := r.header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control %q", got)
+	}
 	if made["access_key"] != id || len(made["secret_key"].(string)) != 64 || !strings.HasPrefix(text, "brt_"+id) {
 		t.Errorf("made %s", r.body)
 	}

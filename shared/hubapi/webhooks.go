@@ -139,7 +139,7 @@ func saveHook(c *web.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(madeStatus(isNew), madeWebhook{showHook(k), made})
+	return shownOnce(c, madeStatus(isNew), madeWebhook{showHook(k), made})
 }
 
 func deleteHook(c *web.Call) error {

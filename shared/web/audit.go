@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 
 	"berth/shared/hub"
@@ -42,7 +43,8 @@ func (w *auditWriter) WriteHeader(status int) {
 	if !w.begun && status >= 200 {
 		w.begun = true
 		if status < 300 {
-			w.failed = w.call.Hub.FinishAudit(w.call.Context())
+			// The change is made: a client that leaves now does not keep it out of the log.
+			w.failed = w.call.Hub.FinishAudit(context.WithoutCancel(w.call.Context()))
 		}
 	}
 	if w.failed == nil {
