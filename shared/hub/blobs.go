@@ -41,8 +41,16 @@ func (h *Hub) touch(k store.Key) store.Op {
 // stale reports whether the last touch of a link is so long ago that it
 // must be touched before anything relies on it.
 func (h *Hub) stale(i store.Item) bool {
-	return h.Now().Sub(lastUsed(i).Time) > touchEvery
+	at := AtMilli(i.Counts[countUsed])
+	if i.Counts[countUsed] == 0 {
+		l, _ := h.link(i)
+		at = l.Since
+	}
+	return h.Now().Sub(at.Time) > touchEvery
 }
+
+// link decodes a link of a request. Those that are used most are decoded once.
+func (h *Hub) link(i store.Item) (Link, error) { return decodeOnce(&h.links, i) }
 
 // lastUsed is when a link was last touched or made.
 func lastUsed(link store.Item) Time {
@@ -71,7 +79,7 @@ func (h *Hub) GrantedBlob(g Grant, digest string) (Link, error) {
 	if len(g.items) == 0 || !g.items[0].Found() {
 		return Link{}, noBlob(g, digest)
 	}
-	return decodeOnce(&h.links, g.items[0])
+	return h.link(g.items[0])
 }
 
 func noBlob(g Grant, digest string) error {

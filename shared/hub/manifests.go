@@ -348,7 +348,7 @@ func (p *push) describe(ctx context.Context, s seen, now Time) (Manifest, error)
 		m.Subject = c.Subject.Digest
 	}
 	for i, item := range s.links {
-		l, err := decode[Link](item)
+		l, err := p.hub.link(item)
 		if err != nil {
 			return m, err
 		}

@@ -148,7 +148,7 @@ func checkOp(o *Op) error {
 }
 
 func checkDistinct(ops []Op) error {
-	if len(ops) <= 8 {
+	if len(ops) <= 12 { // as many as a push has
 		for i := range ops {
 			for j := range i {
 				if ops[i].Key == ops[j].Key {
