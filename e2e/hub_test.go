@@ -241,7 +241,7 @@ var plain = &http.Client{
 		}
 		return nil
 	},
-	Timeout:       2 * time.Minute,
+	Timeout: 2 * time.Minute,
 }
 
 // try sends a request. Each header is "Name: value".
