@@ -209,3 +209,43 @@ func sink(t testing.TB) net.Conn {
 	t.Cleanup(func() { conn.Close(); ln.Close() })
 	return conn
 }
+
+// BenchmarkOpenRecords opens a hub of 5,000 repositories, as a process that was
+// stopped left it and as one that was killed did.
+func BenchmarkOpenRecords(b *testing.B) {
+	for _, killed := range []bool{false, true} {
+		b.Run(fmt.Sprint("killed=", killed), func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "records.db")
+			process := &mortal{Disk: System}
+			r, err := OpenRecordsOn(process, path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			value := bytes.Repeat([]byte("v"), 600)
+			for i := range 5000 {
+				err := r.Write(b.Context(),
+					store.Put(store.Key{Table: store.Repositories, Part: fmt.Sprint("repo", i), Sort: "repo"}, value),
+					store.Put(store.Key{Table: store.Repositories, Part: "names", Sort: fmt.Sprintf("%06d", i)}, value[:60]))
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			process.dead.Store(killed)
+			r.Close()
+			for b.Loop() {
+				process = &mortal{Disk: System}
+				process.dead.Store(killed)
+				r, err := OpenRecordsOn(process, path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if items, err := r.Get(b.Context(), store.Key{Table: store.Repositories, Part: "repo77", Sort: "repo"}); err != nil || !items[0].Found() {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				r.Close()
+				b.StartTimer()
+			}
+		})
+	}
+}

@@ -161,10 +161,10 @@ func fillIn(tx *bbolt.Tx, changes *overlay, number uint64, version int64) error 
 	return about.Put(keyNumber, binary.BigEndian.AppendUint64(nil, number))
 }
 
-// recover reads the commits that the database lacks and goes on with their numbers.
+// replay reads the commits that the database lacks and goes on with their numbers.
 // They are the frozen overlay at first. Neither journal has room before the database
 // has taken them over, for either may have some of them.
-func (r *Records) recover() error {
+func (r *Records) replay() error {
 	if err := r.db.View(func(tx *bbolt.Tx) error {
 		about := tx.Bucket(bucketAbout)
 		r.version = int64(about.Sequence())
@@ -190,19 +190,16 @@ func (r *Records) recover() error {
 	v := &view{active: newOverlay()}
 	for _, turn := range turns {
 		for i := range turn {
-			switch e := &turn[i]; {
-			case e.number <= r.number:
-				continue
-			case e.number > r.number+1:
+			e := &turn[i]
+			if e.number != r.number+1 {
 				return fmt.Errorf("%w: commits %d to %d are missing; restore the folder from a backup", errDamaged, r.number+1, e.number-1)
-			default:
-				if v.frozen == nil {
-					v.frozen = newOverlay()
-					r.active.end = overfull * r.full
-				}
-				v.frozen.put(e.changes)
-				r.number, r.version = e.number, e.version
 			}
+			if v.frozen == nil {
+				v.frozen = newOverlay()
+				r.active.end = overfull * r.full
+			}
+			v.frozen.put(e.changes)
+			r.number, r.version = e.number, e.version
 		}
 	}
 	r.frozenAt, r.frozenVersion = r.number, r.version

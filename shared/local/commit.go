@@ -162,10 +162,9 @@ func (c *committer) commitGroup(group []*change) {
 		}
 	}
 	if err != nil {
+		// A conflict, too, may be one with a change that did not come about.
 		for _, change := range group {
-			if change.err == nil {
-				change.err = unavailable(err)
-			}
+			change.err = unavailable(err)
 		}
 		return
 	}

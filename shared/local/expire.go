@@ -76,7 +76,11 @@ func (r *Records) expired(last []byte, now int64) (keys []store.Key, next []byte
 	err = r.db.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(bucketExpires).Cursor()
 		for k, _ := c.Seek(append(last, 0)); k != nil && len(keys) < sweepMost && int64(binary.BigEndian.Uint64(k)) < now; k, _ = c.Next() {
-			keys = append(keys, keyOf(string(k[8:])))
+			key := string(k[8:])
+			if !validKey(key) {
+				return errDamaged
+			}
+			keys = append(keys, keyOf(key))
 			next = append(next[:0], k...)
 		}
 		return nil

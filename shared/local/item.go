@@ -51,7 +51,13 @@ func tableNumber(table store.Table) byte {
 	panic("local: no table " + string(table)) // the limits were checked
 }
 
-// keyOf undoes appendKey.
+// validKey reports whether appendKey can have made the key.
+func validKey(key string) bool {
+	return len(key) > 3 && int(key[0]) < len(store.Tables) &&
+		len(key) > 3+int(binary.BigEndian.Uint16([]byte(key[1:3])))
+}
+
+// keyOf undoes appendKey. The key must be valid.
 func keyOf(key string) store.Key {
 	end := 3 + int(binary.BigEndian.Uint16([]byte(key[1:3])))
 	return store.Key{Table: store.Tables[key[0]], Part: key[3:end], Sort: key[end:]}

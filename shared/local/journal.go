@@ -29,7 +29,7 @@ const (
 	entryHead   = 8
 	entryFixed  = 16
 	journalSize = 4 << 20 // bytes of a journal, made in advance: to overwrite is faster
-	maxEntry    = 1 << 30
+	maxEntry    = 1 << 30 // far more than a commit can be
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -119,28 +119,38 @@ type flushError struct{ err error }
 func (e *flushError) Error() string { return "flushing to the disk: " + e.err.Error() }
 func (e *flushError) Unwrap() error { return e.err }
 
-// entries reads the journal's entries of one turn: none where the database has taken
-// that turn over, which it does as a whole. taken is its last entry there.
-func (j *journal) entries(taken uint64) ([]entry, error) {
+// entries reads the journal's entries of one turn and gives those after a number.
+func (j *journal) entries(after uint64) ([]entry, error) {
 	if _, err := j.file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
 	r := bufio.NewReaderSize(j.file, 256<<10)
 	var all []entry
-	for {
-		e, err := j.readEntry(r)
+	for last := uint64(0); ; {
+		body, err := j.readEntry(r)
 		if err != nil {
 			return nil, err
 		}
-		if e == nil || e.number <= taken || len(all) > 0 && e.number != all[len(all)-1].number+1 {
+		if body == nil {
 			return all, nil
 		}
-		all = append(all, *e)
+		number := binary.LittleEndian.Uint64(body)
+		if last > 0 && number != last+1 {
+			return all, nil
+		}
+		if last = number; number <= after {
+			continue
+		}
+		e, err := decodeEntry(body)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
 	}
 }
 
-// readEntry gives nil where no whole entry is next.
-func (j *journal) readEntry(r *bufio.Reader) (*entry, error) {
+// readEntry gives what follows the sum, and nil where no whole entry is next.
+func (j *journal) readEntry(r *bufio.Reader) ([]byte, error) {
 	var head [entryHead]byte
 	if n, err := io.ReadFull(r, head[:]); n < len(head) {
 		return nil, endOr(err)
@@ -149,6 +159,7 @@ func (j *journal) readEntry(r *bufio.Reader) (*entry, error) {
 	if size < entryFixed || size > maxEntry {
 		return nil, nil
 	}
+	// Not all at once: the size is not known to be true yet.
 	body, err := io.ReadAll(io.LimitReader(r, size))
 	if err != nil || int64(len(body)) < size {
 		return nil, endOr(err)
@@ -161,7 +172,7 @@ func (j *journal) readEntry(r *bufio.Reader) (*entry, error) {
 			return nil, err
 		}
 	}
-	return decodeEntry(body)
+	return body, nil
 }
 
 func endOr(err error) error {
@@ -171,28 +182,29 @@ func endOr(err error) error {
 	return err
 }
 
-func decodeEntry(b []byte) (*entry, error) {
-	e := &entry{number: binary.LittleEndian.Uint64(b), version: int64(binary.LittleEndian.Uint64(b[8:]))}
+// decodeEntry takes apart what follows the sum. The values are parts of b.
+func decodeEntry(b []byte) (entry, error) {
+	e := entry{number: binary.LittleEndian.Uint64(b), version: int64(binary.LittleEndian.Uint64(b[8:]))}
+	damaged := func() (entry, error) { return entry{}, fmt.Errorf("%w: journal entry %d", errDamaged, e.number) }
 	b = b[entryFixed:]
-	take := func(length uint64) []byte {
-		piece := b[:length:length]
-		b = b[length:]
-		return piece
-	}
 	for len(b) > 0 {
 		length, n := binary.Uvarint(b)
 		if n <= 0 || length > uint64(len(b)-n) {
-			return nil, fmt.Errorf("%w: journal entry %d", errDamaged, e.number)
+			return damaged()
 		}
-		b = b[n:]
-		c := keyValue{key: string(take(length))}
+		c := keyValue{key: string(b[n : n+int(length)])}
+		if !validKey(c.key) {
+			return damaged()
+		}
+		b = b[n+int(length):]
 		length, n = binary.Uvarint(b)
 		if n <= 0 || length > uint64(len(b)-n)+1 {
-			return nil, fmt.Errorf("%w: journal entry %d", errDamaged, e.number)
+			return damaged()
 		}
 		b = b[n:]
 		if length > 0 {
-			c.value = take(length - 1)
+			c.value = b[: length-1 : length-1]
+			b = b[length-1:]
 		}
 		e.changes = append(e.changes, c)
 	}

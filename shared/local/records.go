@@ -29,7 +29,10 @@ var (
 	keyNumber     = []byte("number") // of the last commit that the database has
 )
 
-const format = "1"
+const (
+	format    = "1"
+	newSuffix = ".new-" // of a database that is being made
+)
 
 // Records is a store.Records in a bbolt database and two journals beside it. A
 // commit is one flush of a journal; from time to time the database takes over what
@@ -78,6 +81,11 @@ func open(disk Disk, path string, journalSize int64) (*Records, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the records at %s: %w", path, err)
 	}
+	// What a process left that was killed while it made the database.
+	left, _ := filepath.Glob(db.Path() + newSuffix + "*")
+	for _, name := range left {
+		os.Remove(name)
+	}
 	if err = checkFormat(db); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening the records at %s: %w", path, err)
@@ -104,7 +112,7 @@ func (r *Records) openJournals() (err error) {
 	if err = r.disk.SyncDir(filepath.Dir(r.name)); err != nil {
 		return err
 	}
-	return r.recover()
+	return r.replay()
 }
 
 func (r *Records) commitAll() {
@@ -139,7 +147,7 @@ func makeDatabase(disk Disk, path string) error {
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".new-*")
+	temp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+newSuffix+"*")
 	if err != nil {
 		return err
 	}
@@ -154,8 +162,11 @@ func makeDatabase(disk Disk, path string) error {
 		return err
 	}
 	return disk.Commit(path, func() error {
-		if err := os.Link(temp.Name(), file); err != nil && !errors.Is(err, os.ErrExist) {
-			return err
+		if err := os.Link(temp.Name(), file); err != nil {
+			// Another process was faster, and may have tidied up.
+			if _, there := os.Stat(file); there != nil {
+				return err
+			}
 		}
 		return syncDir(filepath.Dir(file))
 	})
