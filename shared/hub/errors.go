@@ -22,7 +22,8 @@ const (
 	BadManifest     Code = "invalid_manifest"
 	BadUpload       Code = "invalid_upload"
 	BadSize         Code = "invalid_size"
-	BadRange        Code = "invalid_range"
+	BadRange        Code = "invalid_range"      // of an upload's chunk
+	BadByteRange    Code = "invalid_byte_range" // of a blob that is read
 	Unauthenticated Code = "unauthenticated"
 	Denied          Code = "permission_denied"
 	QuotaExceeded   Code = "quota_exceeded"
@@ -78,6 +79,7 @@ var shapes = map[Code]Shape{
 	BadUpload:       {Status: http.StatusBadRequest, OCI: "BLOB_UPLOAD_INVALID"},
 	BadSize:         {Status: http.StatusBadRequest, OCI: "SIZE_INVALID"},
 	BadRange:        {Status: http.StatusRequestedRangeNotSatisfiable, OCI: "BLOB_UPLOAD_INVALID"},
+	BadByteRange:    {Status: http.StatusRequestedRangeNotSatisfiable, OCI: "UNSUPPORTED"},
 	Unauthenticated: {Status: http.StatusUnauthorized, OCI: "UNAUTHORIZED"},
 	Denied:          {Status: http.StatusForbidden, Manage: "4039002", OCI: "DENIED"},
 	QuotaExceeded:   {Status: http.StatusForbidden, OCI: "DENIED"},

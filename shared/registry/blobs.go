@@ -108,7 +108,7 @@ func wantedRange(c *web.Call, digest string, size int64) (byteRange, error) {
 	switch kind {
 	case rangeUnsatisfiable:
 		h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
-		return whole, hub.Fail(hub.BadRange, "the blob has %d bytes; %s is none of them", size, wanted)
+		return whole, hub.Fail(hub.BadByteRange, "the blob has %d bytes; %s is none of them", size, wanted)
 	case rangeValid:
 		return byteRange{from, length, true}, nil
 	}
