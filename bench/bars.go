@@ -31,7 +31,7 @@ func (b *bench) bars() []bar {
 		{"page of many repositories, ratio to a page of few", ratio("catalog_page_of_many", "catalog_page_of_few"), false, noise},
 		{"the hub's page of many tags, ratio to few", ratio("hub_tags_page_of_many", "hub_tags_page_of_few"), false, noise},
 		{"the hub's page of many repositories, ratio to few", ratio("hub_repos_page_of_many", "hub_repos_page_of_few"), false, noise},
-		{"start to first answer with all of it, ms", median("start_to_answer"), true, 50},
+		{"start to first answer with all of it, ms", startFull, true, 50},
 	}
 }
 
@@ -40,6 +40,14 @@ func median(metric string) func(*results) (float64, bool) {
 		s := r.get(subject, metric)
 		return s.median(), s != nil
 	}
+}
+
+// startFull is the start with the repositories that the catalog phase made.
+func startFull(r *results) (float64, bool) {
+	if r.get(subject, "repo_create") == nil {
+		return 0, false
+	}
+	return median("start_to_answer")(r)
 }
 
 // ratio compares two metrics of Berth.
@@ -68,18 +76,18 @@ func (b *bench) judge() (missed int) {
 	fmt.Fprintf(b.res.out, "\n%-52s %10s %8s\n", "bar", "reached", "wanted")
 	for _, x := range b.bars() {
 		got, ok := x.got(&b.res)
-		verdict, sign := "met", "≥"
+		verdict, sign, reached := "met", "≥", num(got)
 		if x.most {
 			sign = "≤"
 		}
 		switch {
 		case !ok:
-			verdict = "not measured"
+			verdict, reached = "not measured", "-"
 		case x.most && got > x.want, !x.most && got < x.want:
 			verdict = "MISSED"
 			missed++
 		}
-		fmt.Fprintf(b.res.out, "%-52s %10s %8s  %s\n", x.what, num(got), sign+" "+num(x.want), verdict)
+		fmt.Fprintf(b.res.out, "%-52s %10s %8s  %s\n", x.what, reached, sign+" "+num(x.want), verdict)
 	}
 	return missed
 }
