@@ -1,8 +1,6 @@
 package hub
 
 import (
-	"slices"
-
 	"berth/shared/store"
 )
 
@@ -20,7 +18,7 @@ func (r reference) key(repoID string) store.Key {
 	return linkKey(repoID, r.Digest)
 }
 
-// references lists what the manifest refers to, each digest once. An entry of an
+// references lists what the manifest refers to, each blob and manifest once. An entry of an
 // index that is no manifest by its media type is a blob.
 func (p *push) references() []reference {
 	all := make([]reference, 0, len(p.content.Layers)+len(p.content.Manifests)+1)
@@ -33,12 +31,22 @@ func (p *push) references() []reference {
 	for _, d := range p.content.Manifests {
 		all = append(all, reference{Descriptor: d, manifest: isManifestType(d.MediaType)})
 	}
-	known := make(map[string]bool, len(all))
-	return slices.DeleteFunc(all, func(r reference) bool {
-		again := known[r.Digest]
-		known[r.Digest] = true
-		return again
-	})
+	type what struct {
+		digest   string
+		manifest bool
+	}
+	at := make(map[what]int, len(all))
+	distinct := all[:0]
+	for _, r := range all {
+		k := what{r.Digest, r.manifest}
+		if i, again := at[k]; again {
+			distinct[i].optional = distinct[i].optional && r.optional
+			continue
+		}
+		at[k] = len(distinct)
+		distinct = append(distinct, r)
+	}
+	return distinct
 }
 
 // take notes an item that a reference led to.

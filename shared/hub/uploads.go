@@ -81,10 +81,7 @@ type openUploads struct{ m sync.Map }
 
 func (o *openUploads) lock(id string) (unlock func(), err error) {
 	if _, busy := o.m.LoadOrStore(id, true); busy {
-		return nil, &Error{
-			Code: TooManyRequests, Wait: time.Second,
-			Message: "another request is still writing to this upload; try again when it has ended",
-		}
+		return nil, busyUpload()
 	}
 	return func() { o.m.Delete(id) }, nil
 }
@@ -135,12 +132,31 @@ func (h *Hub) append(ctx context.Context, u Upload, item store.Item, c Chunk, wh
 	}
 	ctx = context.WithoutCancel(ctx) // a sender that broke off must not lose what arrived
 	if failed := h.Records.Write(ctx, store.Replace(item.Key, item.Version, encode(received))); failed != nil {
-		if isConflict(failed) { // committed or cancelled meanwhile
-			failed = Fail(UploadNotFound, "the upload was ended by another request")
+		if isConflict(failed) { // another process ended the upload or wrote to it
+			failed = h.overtaken(ctx, item.Key)
 		}
 		return u, failed
 	}
 	return received, err
+}
+
+// overtaken says why an upload is not as it was read.
+func (h *Hub) overtaken(ctx context.Context, upload store.Key) error {
+	item, err := h.get(ctx, upload)
+	switch {
+	case err != nil:
+		return err
+	case !item.Found():
+		return Fail(UploadNotFound, "the upload was ended by another request; begin a new one")
+	}
+	return busyUpload()
+}
+
+func busyUpload() error {
+	return &Error{
+		Code: TooManyRequests, Wait: time.Second,
+		Message: "another request is writing to this upload; ask how far it is when that has ended",
+	}
 }
 
 // receive writes and sums a body, and returns the upload as it is then.
@@ -153,7 +169,7 @@ func (h *Hub) receive(ctx context.Context, u Upload, body io.Reader) (Upload, er
 	st, err := h.Layers.Append(context.WithoutCancel(ctx), u.ID, u.State, in)
 	in.Close()
 	if errors.Is(err, store.ErrBusy) {
-		return u, &Error{Code: TooManyRequests, Wait: time.Second, Message: "another request is still writing to this upload; try again when it has ended"}
+		return u, busyUpload()
 	}
 	if err != nil && in.Err() == nil { // not the sender's fault: the old state stays good
 		return u, err

@@ -149,6 +149,8 @@ func TestManifestRefused(t *testing.T) {
 		{"a layer as child", "t", hub.MediaOCIIndex, index([]descriptor{describe(hub.MediaOCIManifest, "layer x")}, nil), 404, "MANIFEST_BLOB_UNKNOWN"},
 		{"other members by the letter", "t", hub.MediaOCIManifest, strings.Replace(image(config, []string{"unknown"}, nil), "{", `{"Layers":[],"LAYERS":[],"Config":{},`, 1), 404, "MANIFEST_BLOB_UNKNOWN"},
 		{"other descriptors by the letter", "t", hub.MediaOCIManifest, strings.Replace(image(config, []string{"unknown"}, nil), digestOf("unknown"), digestOf("unknown")+`","DIGEST":"`+digestOf("layer x"), 1), 404, "MANIFEST_BLOB_UNKNOWN"},
+		{"a layer once to be had elsewhere, once not", "t", hub.MediaOCIManifest, with("layers", []descriptor{describe("application/vnd.oci.image.layer.nondistributable.v1.tar", "unknown"), describe(layerType, "unknown")}), 404, "MANIFEST_BLOB_UNKNOWN"},
+		{"a child once as a layer", "t", hub.MediaOCIIndex, index([]descriptor{describe(layerType, "layer x"), describe(hub.MediaOCIManifest, "layer x")}, nil), 404, "MANIFEST_BLOB_UNKNOWN"},
 		{"long artifact type", "t", hub.MediaOCIManifest, with("artifactType", strings.Repeat("a", 256)), 400, "MANIFEST_INVALID"},
 		{"other digest", digestOf("other"), hub.MediaOCIManifest, good, 400, "DIGEST_INVALID"},
 		{"no digest", "sha256:abc", hub.MediaOCIManifest, good, 400, "DIGEST_INVALID"},
