@@ -119,6 +119,9 @@ func TestAccessRefuses(t *testing.T) {
 		// one bad entry, and nothing changes
 		a.do("alice", "POST", path, `[{"user_id":"bob","auth":1},{"user_id":"nobody","auth":1}]`).fails(404, "4040000")
 	}
+	a.do("alice", "POST", aliceAccess, `{}`).fails(400, "4000000").says("the body must be a list in JSON, not object")
+	a.do("alice", "POST", aliceAccess, `null`).fails(400, "4000000").says("must be a list")
+	a.do("alice", "DELETE", aliceAccess, `[7]`).fails(400, "4000000").says("each entry of the list must be a string, not number")
 	a.do("alice", "POST", aliceAccess, `[{"user_id":"carol","user_name":"carol","auth":3}]`).fails(409, "4090000")
 	a.do("bob", "GET", aliceAccess, nil).fails(403, "4039002")
 	a.do("alice", "GET", aliceAccess, nil).shows("alice7", "carol1")

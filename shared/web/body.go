@@ -70,8 +70,9 @@ func (c *Call) body() ([]byte, error) {
 }
 
 func decodeJSON(body []byte, v any) error {
+	whole := reflect.TypeOf(v).Elem()
 	if string(bytes.TrimSpace(body)) == "null" {
-		return hub.Fail(hub.BadRequest, "the body must be a JSON object, not null")
+		return hub.Fail(hub.BadRequest, "the body must be %s in JSON, not null", typeName(whole))
 	}
 	err := json.Unmarshal(body, v)
 	var wrong *json.UnmarshalTypeError
@@ -80,8 +81,10 @@ func decodeJSON(body []byte, v any) error {
 		return nil
 	case errors.As(err, &wrong) && wrong.Field != "":
 		return hub.FailField(wrong.Field, "must be %s, not %s", typeName(wrong.Type), wrong.Value)
+	case errors.As(err, &wrong) && wrong.Type == whole:
+		return hub.Fail(hub.BadRequest, "the body must be %s in JSON, not %s", typeName(whole), wrong.Value)
 	case errors.As(err, &wrong):
-		return hub.Fail(hub.BadRequest, "the body must be a JSON object, not %s", wrong.Value)
+		return hub.Fail(hub.BadRequest, "each entry of the list must be %s, not %s", typeName(wrong.Type), wrong.Value)
 	case len(body) == 0:
 		return hub.Fail(hub.BadRequest, "a JSON body is needed")
 	}
