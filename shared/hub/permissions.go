@@ -56,15 +56,23 @@ func placeOf(g Grant) rolePlace {
 }
 
 // Roles lists who has a role in the granted namespace, or in the granted
-// repository beyond what they have in its namespace, by account.
-func (h *Hub) Roles(ctx context.Context, g Grant) ([]Membership, error) {
-	var list []Membership
-	err := h.each(ctx, placeOf(g).prefix, func(item store.Item) error {
+// repository beyond what they have in its namespace, by account: at most n whose
+// names follow after ("" = all). more says that others may follow.
+func (h *Hub) Roles(ctx context.Context, g Grant, after string, n int) (list []Membership, more bool, err error) {
+	r := placeOf(g).prefix
+	if r.Limit = min(n+1, 1000); after != "" {
+		r = r.After(r.From + after)
+	}
+	err = h.each(ctx, r, func(item store.Item) error {
+		if len(list) == n {
+			more = true
+			return errEnough
+		}
 		m, err := decode[Membership](item)
 		list = append(list, m)
 		return err
 	})
-	return list, err
+	return list, more, err
 }
 
 // ChangeRoles changes roles in the granted namespace, or in the granted repository

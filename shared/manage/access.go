@@ -13,7 +13,7 @@ func accessRoutes() []web.Route {
 	example := []userAuth{{"user01", "user01", 1}}
 	routes := []web.Route{{
 		Name: "manage-namespace-access-list", Method: "GET", Pattern: inNamespace, Rule: web.NamespaceReader,
-		Doc: web.Doc{Summary: "Show who has which role in a namespace", Answers: map[int]any{200: namespaceAccess{
+		Doc: web.Doc{Summary: "Show who has which role in a namespace", Query: markerParam, Answers: map[int]any{200: namespaceAccess{
 			ID: 1422, Name: "test", Creator: "user01", Self: &userAuth{"user", "user", 7}, Others: example}}},
 		Handle: showAccess,
 	}, {
@@ -30,7 +30,7 @@ func accessRoutes() []web.Route {
 		Handle: deleteAccess,
 	}, {
 		Name: "manage-repository-access-list", Method: "GET", Pattern: inRepository, Rule: web.RepositoryKnown,
-		Doc: web.Doc{Summary: "Show who has which role in a repository, beyond their namespace's", Answers: map[int]any{200: repositoryAccess{
+		Doc: web.Doc{Summary: "Show who has which role in a repository, beyond their namespace's", Query: markerParam, Answers: map[int]any{200: repositoryAccess{
 			ID: 1422, Name: "group", Self: &userAuth{"user", "user", 7}, Others: example}}},
 		Handle: showAccess,
 	}, {
@@ -86,9 +86,16 @@ func showAccess(c *web.Call) error {
 	me := auth(c.Caller.Name(), g.Role)
 	others := []userAuth{}
 	if g.Role > hub.Reader || !g.Public {
-		list, err := c.Hub.Roles(c.Context(), g)
+		after, err := marker(c)
 		if err != nil {
 			return err
+		}
+		list, more, err := c.Hub.Roles(c.Context(), g, after, web.MaxEntries)
+		if err != nil {
+			return err
+		}
+		if more {
+			linkNext(c, list[len(list)-1].Account)
 		}
 		for _, m := range list {
 			if m.Account != c.Caller.Account {

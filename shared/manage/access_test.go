@@ -50,6 +50,8 @@ func TestNamespaceAccess(t *testing.T) {
 	a.do("alice", "GET", aliceAccess, nil).shows("alice7", "bob1 carol7")
 	a.do("bob", "GET", aliceAccess+"/", nil).shows("bob1", "alice7 carol7")
 	a.do("admin", "GET", aliceAccess, nil).shows("admin7", "alice7 bob1 carol7")
+	a.do("admin", "GET", aliceAccess+"?marker=alice", nil).shows("admin7", "bob1 carol7")
+	a.do("admin", "GET", aliceAccess+"?marker=a$", nil).fails(400, "4000000")
 
 	a.do("carol", "PATCH", aliceAccess, `[{"user_id":"bob","user_name":"bob","auth":3}]`).empty(201)
 	a.do("bob", "GET", aliceAccess, nil).shows("bob3", "alice7 carol7")

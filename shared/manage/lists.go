@@ -106,6 +106,26 @@ func fit[T any](c *web.Call, l listQuery, entries []T, wanted int, total int64) 
 	return entries
 }
 
+// markerParam documents how lists by name go on that have no offset.
+var markerParam = []web.Param{{Name: "marker", About: "the name that a further piece of the list comes after, as its link says"}}
+
+// marker is the name after which a piece of a list begins: a namespace's or an
+// account's.
+func marker(c *web.Call) (string, error) {
+	name := c.URLQuery().Get("marker")
+	if name != "" && hub.CheckNamespace(name) != nil {
+		return "", hub.FailField("marker", "is not one that the hub gave")
+	}
+	return name, nil
+}
+
+// linkNext leads to what follows a name.
+func linkNext(c *web.Call, name string) {
+	q := c.URLQuery()
+	q.Set("marker", name)
+	c.W.Header().Set("Link", "<"+c.URL(c.R.URL.Path, q)+`>; rel="next"`)
+}
+
 // repositoryEntry is a repository as lists show it.
 type repositoryEntry struct {
 	Name         string   `json:"name"`

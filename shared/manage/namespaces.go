@@ -21,11 +21,10 @@ func namespaceRoutes() []web.Route {
 		Needs: web.Needs{Read: repositories},
 		Doc: web.Doc{
 			Summary: "List the namespaces in which the caller has a role",
-			Query: []web.Param{
+			Query: append([]web.Param{
 				{Name: "namespace", About: "only this one"},
 				{Name: "filter", About: "namespace::NAME|mode::visible; visible lists also those in which the caller has roles in repositories only"},
-				{Name: "marker", About: "where a further page begins, as its link says"},
-			},
+			}, markerParam...),
 			Answers: map[int]any{200: namespaceList{Namespaces: []namespaceView{{1422, "group", "username", 7}}}},
 		},
 		Handle: listNamespaces,
@@ -76,9 +75,6 @@ func createNamespace(c *web.Call) error {
 	return c.Empty(201)
 }
 
-// namespacePage is how many namespaces an answer lists at most.
-const namespacePage = 10_000
-
 func listNamespaces(c *web.Call) error {
 	q := c.URLQuery()
 	filter, err := parseFilter(q)
@@ -89,11 +85,12 @@ func listNamespaces(c *web.Call) error {
 	if mode != "" && mode != "visible" {
 		return hub.FailField("filter", "mode can only be visible, not %q", mode)
 	}
-	if marker := q.Get("marker"); marker != "" && hub.CheckNamespace(marker) != nil {
-		return hub.FailField("marker", "is not one that the hub gave")
+	after, err := marker(c)
+	if err != nil {
+		return err
 	}
 	list, more, err := c.Hub.ListNamespaces(c.Context(), c.Caller, hub.NamespaceQuery{
-		Name: filter["namespace"], Visible: mode == "visible", After: q.Get("marker"), Limit: namespacePage,
+		Name: filter["namespace"], Visible: mode == "visible", After: after, Limit: web.MaxEntries,
 	})
 	if err != nil {
 		return err
@@ -103,8 +100,7 @@ func listNamespaces(c *web.Call) error {
 		answer.Namespaces = append(answer.Namespaces, viewNamespace(n))
 	}
 	if more {
-		q.Set("marker", list[len(list)-1].Name)
-		c.W.Header().Set("Link", "<"+c.URL(c.R.URL.Path, q)+`>; rel="next"`)
+		linkNext(c, list[len(list)-1].Name)
 	}
 	return c.JSON(200, answer)
 }
