@@ -13,7 +13,7 @@ func (h *Hub) Catalog(ctx context.Context, c Caller, last string, n int) (paths 
 	if c, err = h.Holder(ctx, c); err != nil || n == 0 {
 		return paths, false, err
 	}
-	for l, err := range h.visible(ctx, c, false, last, n+1) {
+	for l, err := range h.visible(ctx, c, last, n+1) {
 		if err != nil {
 			return paths, false, err
 		}

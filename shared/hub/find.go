@@ -36,7 +36,7 @@ func (h *Hub) FindRepositories(ctx context.Context, c Caller, ns string, f Repos
 		if f.Public != nil && *f.Public {
 			c = Caller{} // what is public, the anonymous see
 		}
-		all = h.visible(ctx, c, false, "", w.Skip+w.Size+1)
+		all = h.visible(ctx, c, "", w.Skip+w.Size+1)
 		if f.counted() && !sorted {
 			var err error
 			if count, err = h.countVisible(ctx, c); err != nil {

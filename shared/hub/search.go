@@ -31,7 +31,7 @@ func (h *Hub) Search(ctx context.Context, c Caller, text string, skip, size int)
 	var res SearchResults
 	text = strings.ToLower(text)
 	looked := 0
-	for e, err := range h.visible(ctx, c, false, "", maxEntries) {
+	for e, err := range h.visible(ctx, c, "", maxEntries) {
 		if err != nil {
 			return res, err
 		}

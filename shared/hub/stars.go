@@ -7,11 +7,14 @@ import (
 )
 
 // Star gives or takes back the caller's star of the granted repository (role
-// Reader). Doing it twice is as doing it once. Only accounts have stars: others
-// are Denied.
+// Reader). Doing it twice is as doing it once. Only accounts have stars, and a
+// token that only pulls changes nothing: others are Denied.
 func (h *Hub) Star(ctx context.Context, g Grant, on bool) error {
 	if g.Caller.Account == "" {
 		return Fail(Denied, "only people give stars; use an account's own token")
+	}
+	if g.Caller.cap(g.Namespace, g.Repository) < Writer {
+		return Fail(Denied, "this token only reads; use one with the permission push")
 	}
 	key := starKey(g.RepoID, g.Caller.Account)
 	return h.again(ctx, func() error {

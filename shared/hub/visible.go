@@ -11,10 +11,9 @@ import (
 
 // visible yields the repositories of all namespaces that the caller may read, in
 // the order of their paths, those after a path ("" = all). It merges what is
-// public, unless own is set, with the caller's own namespaces, grants and token,
-// and reads of each no more than is consumed; few is how many that probably is.
-// Administrators see all.
-func (h *Hub) visible(ctx context.Context, c Caller, own bool, after string, few int) iter.Seq2[listed, error] {
+// public with the caller's own namespaces, grants and token, and reads of each no
+// more than is consumed; few is how many that probably is. Administrators see all.
+func (h *Hub) visible(ctx context.Context, c Caller, after string, few int) iter.Seq2[listed, error] {
 	few = min(few, maxEntries)
 	index := func(part string) iter.Seq2[listed, error] {
 		r := store.Range{Table: store.Repositories, Part: part, Limit: few}
@@ -26,16 +25,10 @@ func (h *Hub) visible(ctx context.Context, c Caller, own bool, after string, few
 	switch {
 	case c.Admin && c.cap("", "") >= Reader:
 		return index("index/all")
-	case !c.Known() && own:
-		return func(func(listed, error) bool) {}
 	case !c.Known():
 		return index("index/public")
 	}
-	seq := merge(h.ownEntries(ctx, c, after, few), h.grants(ctx, c, "", after, few))
-	if own {
-		return seq
-	}
-	return merge(index("index/public"), seq)
+	return merge(index("index/public"), merge(h.ownEntries(ctx, c, after, few), h.grants(ctx, c, "", after, few)))
 }
 
 // ownEntries are the repositories of the namespaces that the caller reads.

@@ -60,7 +60,7 @@ func TestVisibleFromEveryPlace(t *testing.T) {
 		for _, after := range append([]string{"", "a", "a/", "zzz"}, all...) {
 			for few := 1; few < 8; few += 3 {
 				var got []string
-				for e, err := range h.visible(ctx, c.caller, false, after, few) {
+				for e, err := range h.visible(ctx, c.caller, after, few) {
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -190,14 +190,14 @@ func (a *repoAPI) make(name string, public bool) {
 	}
 }
 
-// withToken reads with an access token.
-func (a *repoAPI) withToken(token, path string) repoAnswer {
+// withToken sends a request without a body with an access token.
+func (a *repoAPI) withToken(method, token, path string) repoAnswer {
 	a.t.Helper()
-	req := httptest.NewRequest("GET", path, nil)
+	req := httptest.NewRequest(method, path, nil)
 	req.Header.Set("Authorization", "Token "+token)
 	rec := httptest.NewRecorder()
 	a.handler.ServeHTTP(rec, req)
-	return repoAnswer{a.t, "GET " + path, rec.Code, rec.Header(), rec.Body.Bytes()}
+	return repoAnswer{a.t, method + " " + path, rec.Code, rec.Header(), rec.Body.Bytes()}
 }
 
 // whole wants every list and count of the hub to be as a recount finds it.

@@ -78,6 +78,19 @@ func TestListsShowWhatTheCallerMayRead(t *testing.T) {
 	check("stranger", "", "a b c d e", 5)
 }
 
+// Stars are an account's, and a change: a token that only pulls gives none.
+func TestTokensAndStars(t *testing.T) {
+	a := newRepoAPI(t)
+	a.do("madams", "POST", "/v1/repositories/madams", object{"repo_name": "x", "is_public": true}).is(201, new(object))
+	for permission, status := range map[string]int{"pull": 403, "push": 204} {
+		var made struct{ Token string }
+		a.do("stranger", "POST", "/v1/tokens", object{"name": permission, "permissions": []string{permission}}).is(201, &made)
+		if r := a.withToken("PUT", made.Token, "/v1/repositories/madams/x/star"); r.status != status {
+			t.Errorf("%s: %d %s, want %d", permission, r.status, r.body, status)
+		}
+	}
+}
+
 // A token shows no more than it opens.
 func TestTokensNarrowLists(t *testing.T) {
 	a := newRepoAPI(t)
@@ -107,9 +120,9 @@ func TestTokensNarrowLists(t *testing.T) {
 	} {
 		var team, other page
 		var found struct{ Results []object }
-		a.withToken(c.token, "/v1/repositories/team").is(200, &team)
-		a.withToken(c.token, "/v1/repositories/other").is(200, &other)
-		a.withToken(c.token, "/v1/search?q=").is(200, &found)
+		a.withToken("GET", c.token, "/v1/repositories/team").is(200, &team)
+		a.withToken("GET", c.token, "/v1/repositories/other").is(200, &other)
+		a.withToken("GET", c.token, "/v1/search?q=").is(200, &found)
 		names := ""
 		for _, r := range found.Results {
 			names += " " + r["name"].(string)
