@@ -1,6 +1,10 @@
 package hub
 
-import "context"
+import (
+	"context"
+
+	"berth/shared/store"
+)
 
 // FirstAdministrator is the account that a new hub begins with.
 const FirstAdministrator = "admin"
@@ -16,8 +20,11 @@ func (h *Hub) EnsureAdministrator(ctx context.Context, password func() string) (
 	return err == nil, err
 }
 
-// Ready answers nil when the records can be read.
+// Ready answers nil when the records can be read and take writes.
 func (h *Hub) Ready(ctx context.Context) error {
-	_, err := h.get(ctx, accountKey(FirstAdministrator))
-	return err
+	if _, err := h.get(ctx, accountKey(FirstAdministrator)); err != nil {
+		return err
+	}
+	// A write that changes nothing: no account has this name.
+	return h.Records.Write(ctx, store.CheckAbsent(accountKey(orNobody(""))))
 }

@@ -18,6 +18,7 @@ func operator() []web.Route {
 		Handle: func(c *web.Call) error { return c.JSON(http.StatusOK, status{"ok"}) },
 	}, {
 		Name: "readyz", Surface: web.Operator, Method: http.MethodGet, Pattern: "/readyz", Rule: web.Open,
+		Needs:  web.Needs{Write: []store.Table{store.Repositories}},
 		Doc:    web.Doc{Summary: "Whether the storage answers", Answers: map[int]any{200: status{"ok"}}},
 		Handle: ready,
 	}, {

@@ -1,0 +1,63 @@
+package routes_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"berth/shared/hub"
+	"berth/shared/routes"
+	"berth/shared/store"
+	"berth/shared/store/memory"
+)
+
+// brokenRecords are records that answer some calls with an error, as a disk does
+// that fails.
+type brokenRecords struct {
+	store.Records
+	read, write error
+}
+
+func (b *brokenRecords) Get(ctx context.Context, keys ...store.Key) ([]store.Item, error) {
+	if b.read != nil {
+		return nil, b.read
+	}
+	return b.Records.Get(ctx, keys...)
+}
+
+func (b *brokenRecords) Write(ctx context.Context, ops ...store.Op) error {
+	if b.write != nil {
+		return b.write
+	}
+	return b.Records.Write(ctx, ops...)
+}
+
+func TestReadiness(t *testing.T) {
+	b := &brokenRecords{Records: memory.NewRecords()}
+	h := hub.New(b, memory.NewLayers(), hub.Keys{}, hub.Options{PublicURL: &url.URL{Scheme: "http", Host: "hub.example"}})
+	h.Log = slog.New(slog.DiscardHandler)
+	handler := routes.Handler(h, nil)
+	for _, c := range []struct {
+		name        string
+		read, write error
+		healthz     int
+		readyz      int
+	}{
+		{"well", nil, nil, 200, 200},
+		{"no reads", store.ErrUnavailable, nil, 200, 503},
+		{"no writes", nil, store.ErrUnavailable, 200, 503},
+		{"well again", nil, nil, 200, 200},
+	} {
+		b.read, b.write = c.read, c.write
+		for path, want := range map[string]int{"/healthz": c.healthz, "/readyz": c.readyz} {
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			if w.Code != want || strings.Contains(w.Body.String(), store.ErrUnavailable.Error()) {
+				t.Errorf("%s: %s answers %d %s, not %d", c.name, path, w.Code, w.Body, want)
+			}
+		}
+	}
+}
