@@ -80,3 +80,25 @@ func TestSecret(t *testing.T) {
 	}
 	a.do("", "POST", "/v2/manage/utils/secret", nil).fails(401, "4010000")
 }
+
+// A log-in made by a robot, or with a token for some repositories, can do no more.
+func TestSecretIsNoStronger(t *testing.T) {
+	a := newAPI(t, "alice")
+	a.create("alice", "-secret", "-other")
+	for body, sees := range map[string][2]int{
+		`{"name":"ci","namespace":"alice","permissions":["pull"]}`:                           {200, 200},
+		`{"name":"k","permissions":["pull"],"repositories":["alice/secret"]}`:                {200, 404},
+		`{"name":"ci2","namespace":"alice","permissions":["pull"],"repositories":["other"]}`: {404, 200},
+	} {
+		var made struct{ Token string }
+		a.do("alice", "POST", "/v1/tokens", body).into(201, &made)
+		user, password, _ := a.login("", "X-Auth-Token", made.Token)
+		as := basic(user, password)
+		for i, repo := range []string{"/secret", "/other"} {
+			if r := a.do("", "GET", aliceRepos+repo, nil, "Authorization", as); r.status != sees[i] {
+				t.Errorf("%s: %s is answered %d", body, repo, r.status)
+			}
+		}
+		a.do("", "POST", aliceRepos, fields{"repository", "new", "is_public", "false"}, "Authorization", as).fails(403, "4039002")
+	}
+}
