@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"maps"
-	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -131,7 +129,7 @@ func (r *Records) checkpoint(changes *overlay, number uint64, version int64) err
 
 func fillIn(tx *bbolt.Tx, changes *overlay, number uint64, version int64) error {
 	expires := tx.Bucket(bucketExpires)
-	for _, key := range slices.Sorted(maps.Keys(changes.data)) {
+	for key := range changes.keys.all { // in order, page by page of the database
 		bucket := tx.Bucket([]byte(store.Tables[key[0]]))
 		k, value := []byte(key[1:]), changes.data[key]
 		was, had := expiryOf(bucket.Get(k))
