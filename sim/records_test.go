@@ -31,12 +31,8 @@ func TestRecords(t *testing.T) {
 		faults emulator.Faults
 	}{
 		{"plain", emulator.Faults{}},
-		{"throttled", emulator.Faults{Throttle: 0.3}},
-		{"in conflict", emulator.Faults{Conflict: 0.3}},
-		{"unprocessed", emulator.Faults{Unprocessed: 0.5}},
-		{"lost requests", emulator.Faults{LostRequest: 0.3}},
-		{"lost answers", emulator.Faults{LostAnswer: 0.3}},
-		{"all at once", emulator.Faults{Throttle: 0.1, Conflict: 0.1, Unprocessed: 0.3, LostRequest: 0.1, LostAnswer: 0.1}},
+		{"refused", emulator.Faults{Throttle: 0.2, Conflict: 0.2, Unprocessed: 0.5}},
+		{"lost", emulator.Faults{LostRequest: 0.2, LostAnswer: 0.3}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

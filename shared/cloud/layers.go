@@ -60,8 +60,7 @@ func ForLayers(o *s3.Options) {
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
-		s.MaxAttempts, s.MaxBackoff = 8, 2*time.Second
-		s.RateLimiter = ratelimit.None
+		s.MaxAttempts, s.RateLimiter, s.Backoff = 8, ratelimit.None, retry.BackoffDelayerFunc(pause)
 	})
 }
 

@@ -91,10 +91,14 @@ func passed(reasons []types.CancellationReason) bool {
 // MaxAttempts implements [aws.Retryer]: time alone counts.
 func (p *patience) MaxAttempts() int { return 0 }
 
-// RetryDelay implements [aws.Retryer]: a random time, up to a bound that doubles.
-func (p *patience) RetryDelay(attempt int, _ error) (time.Duration, error) {
-	bound := min(firstWait<<min(attempt, 16), longest)
-	return rand.N(bound), nil
+// RetryDelay implements [aws.Retryer].
+func (p *patience) RetryDelay(attempt int, err error) (time.Duration, error) {
+	return pause(attempt, err)
+}
+
+// pause is a random time, up to a bound that doubles with each attempt.
+func pause(attempt int, _ error) (time.Duration, error) {
+	return rand.N(min(firstWait<<min(attempt, 16), longest)), nil
 }
 
 // GetRetryToken implements [aws.Retryer]: there is no quota of retries.
@@ -116,7 +120,7 @@ func (p *patience) wait(ctx context.Context, n int) error {
 	if !time.Now().Before(p.until) {
 		return fmt.Errorf("DynamoDB left keys unread for %v: %w", budget, store.ErrUnavailable)
 	}
-	d, _ := p.RetryDelay(n, nil)
+	d, _ := pause(n, nil)
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
