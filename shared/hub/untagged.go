@@ -79,61 +79,36 @@ func (s *untaggedSweep) pass(ctx context.Context) error {
 	}
 }
 
+// unwanted are marked manifests that nothing was found to want so far.
+type unwanted struct {
+	marks, items map[string]store.Item // by digest
+	about        map[string][]string   // by digest: those that say something about it
+	kept         []store.Item          // marks that go, because their manifests stay
+}
+
+// keep takes a manifest out.
+func (u *unwanted) keep(digest string) {
+	if mark, ok := u.marks[digest]; ok {
+		u.kept = append(u.kept, mark)
+		delete(u.marks, digest)
+	}
+}
+
 // judge removes those of the marked manifests that nothing wants.
 func (s *untaggedSweep) judge(ctx context.Context, marks []store.Item) error {
-	h, id := s.hub, s.grant.RepoID
-	keys := make([]store.Key, len(marks))
-	for i, mark := range marks {
-		keys[i] = manifestKey(id, strings.TrimPrefix(mark.Sort, "untagged/"))
-	}
-	items, err := h.getAll(ctx, keys)
+	h := s.hub
+	u, err := s.untagged(ctx, marks)
 	if err != nil {
 		return err
 	}
-	type candidate struct{ mark, item store.Item }
-	unwanted := make(map[string]candidate)
-	subjects := make(map[string][]string) // by digest: the candidates that are about it
-	var kept []store.Op
-	keep := func(digest string) {
-		if c, ok := unwanted[digest]; ok {
-			kept = append(kept, done(c.mark))
-			delete(unwanted, digest)
-		}
-	}
-	for i, item := range items {
-		m, err := found[Manifest](item)
-		if err != nil {
-			return err
-		}
-		wanted := m.Digest == "" // gone already
-		if !wanted {
-			tags, err := h.Records.List(ctx, store.Prefix(store.Tags, "repo/"+id, "bydigest/"+m.Digest+"/", 1))
-			if err != nil {
-				return err
-			}
-			wanted = len(tags.Items) > 0
-		}
-		if wanted {
-			kept = append(kept, done(marks[i]))
-			continue
-		}
-		if h.Now().Sub(lastUse(item, m)) < sweepAfter {
-			s.waiting = true
-			continue
-		}
-		unwanted[m.Digest] = candidate{marks[i], item}
-		if m.Subject != "" {
-			subjects[m.Subject] = append(subjects[m.Subject], m.Digest)
-		}
-	}
-	if len(unwanted) > 0 {
-		err = h.each(ctx, manifestRange(id), func(i store.Item) error {
+	if len(u.marks) > 0 {
+		err = h.each(ctx, manifestRange(s.grant.RepoID), func(i store.Item) error {
 			m, err := decode[Manifest](i)
 			for _, child := range m.Manifests {
-				keep(child)
+				u.keep(child)
 			}
-			for _, about := range subjects[m.Digest] {
-				keep(about)
+			for _, digest := range u.about[m.Digest] {
+				u.keep(digest)
 			}
 			return err
 		})
@@ -141,18 +116,57 @@ func (s *untaggedSweep) judge(ctx context.Context, marks []store.Item) error {
 			return err
 		}
 	}
-	for len(kept) > 0 { // a mark that was made anew stays
-		if err := h.Records.Write(ctx, kept[0]); err != nil && !isConflict(err) {
+	for _, mark := range u.kept { // one that was made anew stays
+		if err := h.Records.Write(ctx, done(mark)); err != nil && !isConflict(err) {
 			return err
 		}
-		kept = kept[1:]
 	}
-	for _, c := range unwanted {
-		if err := s.remove(ctx, c.mark, c.item); err != nil {
+	for digest, mark := range u.marks {
+		if err := s.remove(ctx, mark, u.items[digest]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// untagged reads the marked manifests, and leaves out those that have a tag, were
+// wanted lately, or are gone.
+func (s *untaggedSweep) untagged(ctx context.Context, marks []store.Item) (*unwanted, error) {
+	h, id := s.hub, s.grant.RepoID
+	keys := make([]store.Key, len(marks))
+	for i, mark := range marks {
+		keys[i] = manifestKey(id, strings.TrimPrefix(mark.Sort, "untagged/"))
+	}
+	items, err := h.getAll(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	u := &unwanted{marks: make(map[string]store.Item), items: make(map[string]store.Item), about: make(map[string][]string)}
+	for i, item := range items {
+		if !item.Found() {
+			u.kept = append(u.kept, marks[i])
+			continue
+		}
+		m, err := decode[Manifest](item)
+		if err != nil {
+			return nil, err
+		}
+		tags, err := h.Records.List(ctx, store.Prefix(store.Tags, "repo/"+id, "bydigest/"+m.Digest+"/", 1))
+		switch {
+		case err != nil:
+			return nil, err
+		case len(tags.Items) > 0:
+			u.kept = append(u.kept, marks[i])
+		case h.Now().Sub(lastUse(item, m)) < sweepAfter:
+			s.waiting = true
+		default:
+			u.marks[m.Digest], u.items[m.Digest] = marks[i], item
+			if m.Subject != "" {
+				u.about[m.Subject] = append(u.about[m.Subject], m.Digest)
+			}
+		}
+	}
+	return u, nil
 }
 
 // lastUse is when a manifest was pushed or wanted last.
