@@ -2,6 +2,8 @@ package e2e_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,34 +17,28 @@ import (
 // docker against it.
 func engine(t *testing.T) func(stdin string, args ...string) string {
 	t.Helper()
-	root := t.TempDir()
-	// A socket's path is short: a test's own folder may be too deep.
-	sock, err := os.MkdirTemp("", "berth-docker-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(sock) })
+	root := rootDir(t)
 	var log bytes.Buffer
-	daemon := exec.Command("dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver", "vfs",
-		"--data-root", root+"/data", "--exec-root", sock+"/exec", "--pidfile", sock+"/pid", "-H", "unix://"+sock+"/docker",
+	daemon := asRoot(context.Background(), "dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver", "vfs",
+		"--data-root", root+"/data", "--exec-root", root+"/exec", "--pidfile", root+"/pid", "-H", "unix://"+root+"/docker",
 		"--insecure-registry", "127.0.0.0/8")
-	daemon.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
-	daemon.Stdout, daemon.Stderr = &log, &log
-	if daemon.Err != nil {
+	if errors.Is(daemon.Err, exec.ErrNotFound) { // out of the PATH of those who are not root
 		daemon.Path, daemon.Err = "/usr/sbin/dockerd", nil
 	}
+	daemon.Stdout, daemon.Stderr = &log, &log
 	if err := daemon.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() { daemon.Wait(); close(ended) }()
 	t.Cleanup(func() {
-		daemon.Process.Signal(os.Interrupt)
+		if pid, err := os.ReadFile(root + "/pid"); err == nil {
+			asRoot(context.Background(), "kill", strings.TrimSpace(string(pid))).Run()
+		}
 		<-ended
 	})
 	run := func(stdin string, args ...string) ([]byte, error) {
-		cmd := exec.CommandContext(t.Context(), "docker", append([]string{"--config", root + "/config", "-H", "unix://" + sock + "/docker"}, args...)...)
-		cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=0")
+		cmd := asRoot(t.Context(), "env", append([]string{"DOCKER_BUILDKIT=0", "docker", "--config", root + "/config", "-H", "unix://" + root + "/docker"}, args...)...)
 		cmd.Stdin = strings.NewReader(stdin)
 		return cmd.CombinedOutput()
 	}
@@ -75,7 +71,7 @@ func TestDocker(t *testing.T) {
 	dir, content := t.TempDir(), fresh("content")
 	file := "FROM scratch\nCOPY content /content\nCOPY more /more\n"
 	for name, b := range map[string][]byte{"Dockerfile": []byte(file), "content": []byte(content), "more": randomBytes(3_000_000)} {
-		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

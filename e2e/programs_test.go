@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,12 +17,43 @@ import (
 // installs what is missing.
 func program(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
+	return output(t, exec.CommandContext(t.Context(), name, args...))
+}
+
+func output(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out)
 	}
 	return string(out)
+}
+
+// asRoot is a command of those that need root's rights: by sudo where the tests
+// do not have them.
+func asRoot(ctx context.Context, name string, args ...string) *exec.Cmd {
+	if os.Geteuid() != 0 {
+		name, args = "sudo", append([]string{"-n", name}, args...)
+	}
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	return cmd
+}
+
+// rootDir is a folder of this test for programs that leave files of root's in it.
+// Its path is short, as that of a socket must be.
+func rootDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "berth-root-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if out, err := asRoot(context.Background(), "rm", "-rf", dir).CombinedOutput(); err != nil {
+			t.Errorf("%s is left: %v\n%s", dir, err, out)
+		}
+	})
+	return dir
 }
 
 // layout writes an image as an OCI layout for programs to push, and returns its folder.
@@ -109,10 +141,11 @@ func bundle(t *testing.T) (dir, content string) {
 
 // containers runs buildah or podman with storage of this test's own.
 func containers(t *testing.T) func(name string, args ...string) string {
-	root := t.TempDir()
+	root := rootDir(t)
 	return func(name string, args ...string) string {
 		t.Helper()
-		return program(t, name, append([]string{"--storage-driver", "vfs", "--root", root + "/root", "--runroot", root + "/run"}, args...)...)
+		args = append([]string{"--storage-driver", "vfs", "--root", root + "/root", "--runroot", root + "/run"}, args...)
+		return output(t, asRoot(t.Context(), name, args...))
 	}
 }
 
