@@ -14,7 +14,7 @@ import (
 
 // A journal gets this many times as long as it should be while the database takes
 // over the other one.
-const overfull = 4
+const overfull = 2
 
 // turn changes journals when the active one is full and the other one free: the
 // database then takes over what it has, beside the writes that go on.

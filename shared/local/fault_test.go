@@ -215,12 +215,12 @@ func TestWritesGoOnBesideACheckpoint(t *testing.T) {
 	r := openFaulty(t, disk, path)
 	hold := make(chan struct{})
 	disk.set(func(f *faulty) { f.hold = hold })
-	fillUp(t, r, 0, 15)
-	wantItems(t, r, 15)
+	fillUp(t, r, 0, 10)
+	wantItems(t, r, 10)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		fillUp(t, r, 15, 60)
+		fillUp(t, r, 10, 60)
 	}()
 	close(hold)
 	<-done
