@@ -3,6 +3,7 @@ package local
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ type faulty struct {
 	write  error         // what writes of journals fail with
 	sync   error         // what flushes of journals fail with
 	commit error         // what commits of the database fail with
+	dirs   error         // what flushes of folders fail with
 	syncs  int           // flushes of journals
 	hold   chan struct{} // commits wait for it
 	gate   chan struct{} // a flush says here that it came, and waits here to go on
@@ -55,6 +57,12 @@ func (f *faulty) SyncData(file File) error {
 	return errors.Join(f.sync, f.Disk.SyncData(file.(*faultyFile).File))
 }
 
+func (f *faulty) SyncDir(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return errors.Join(f.dirs, f.Disk.SyncDir(name))
+}
+
 func (f *faulty) Commit(name string, transaction func() error) error {
 	f.mu.Lock()
 	hold, err := f.hold, f.commit
@@ -81,6 +89,12 @@ func (f *faultyFile) WriteAt(p []byte, offset int64) (int, error) {
 		return n, f.disk.write
 	}
 	return f.File.WriteAt(p, offset)
+}
+
+func (f *faultyFile) Sync() error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return errors.Join(f.disk.sync, f.File.Sync())
 }
 
 var noRoom = &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
@@ -267,6 +281,63 @@ func TestWritersShareAFlush(t *testing.T) {
 	defer disk.mu.Unlock()
 	if n := disk.syncs - before; n != 2 {
 		t.Errorf("%d flushes for one write and then 40 at once, want 2", n)
+	}
+}
+
+// Whatever goes wrong with the disk, the state from before stays good, and the call
+// can be repeated.
+func TestLayersOnAFaultyDisk(t *testing.T) {
+	for name, fault := range map[string]func(*faulty, error){
+		"write": func(f *faulty, err error) { f.write = err },
+		"flush": func(f *faulty, err error) { f.sync = err },
+		"names": func(f *faulty, err error) { f.dirs = err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := &faulty{Disk: System}
+			l, err := OpenLayersOn(disk, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			set := func(err error) { disk.set(func(f *faulty) { fault(f, err) }) }
+			var st store.State
+			append := func(text string) error {
+				next, err := l.Append(t.Context(), "object-1", st, strings.NewReader(text))
+				if err != nil && next.Size != st.Size {
+					t.Errorf("Append gives the size %d with %v", next.Size, err)
+				}
+				st = next
+				return err
+			}
+			try := func(what string, call func() error) {
+				t.Helper()
+				set(syscall.EIO)
+				if err := call(); !errors.Is(err, syscall.EIO) {
+					t.Errorf("%s: %v, want the disk's error", what, err)
+				}
+				set(nil)
+				if err := call(); err != nil {
+					t.Errorf("%s again: %v", what, err)
+				}
+			}
+			try("Append", func() error { return append("first ") })
+			if name == "names" {
+				try("Finish", func() error { return l.Finish(t.Context(), "object-1", st) })
+				try("Delete", func() error { return l.Delete(t.Context(), "object-1", st) })
+				return
+			}
+			try("Append more", func() error { return append("second") })
+			if err = l.Finish(t.Context(), "object-1", st); err != nil {
+				t.Fatal(err)
+			}
+			r, err := l.Open(t.Context(), "object-1", 0, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if got, err := io.ReadAll(r); string(got) != "first second" || err != nil {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
 	}
 }
 

@@ -119,8 +119,9 @@ type flushError struct{ err error }
 func (e *flushError) Error() string { return "flushing to the disk: " + e.err.Error() }
 func (e *flushError) Unwrap() error { return e.err }
 
-// entries reads the journal's entries of one turn and gives those after a number.
-func (j *journal) entries(after uint64) ([]entry, error) {
+// entries reads the journal's entries of one turn: none where the database has taken
+// that turn over, which it does as a whole. taken is its last entry there.
+func (j *journal) entries(taken uint64) ([]entry, error) {
 	if _, err := j.file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
@@ -135,12 +136,10 @@ func (j *journal) entries(after uint64) ([]entry, error) {
 			return all, nil
 		}
 		number := binary.LittleEndian.Uint64(body)
-		if last > 0 && number != last+1 {
+		if number <= taken || last > 0 && number != last+1 {
 			return all, nil
 		}
-		if last = number; number <= after {
-			continue
-		}
+		last = number
 		e, err := decodeEntry(body)
 		if err != nil {
 			return nil, err
