@@ -16,6 +16,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"berth/shared/hub"
+	"berth/shared/store/memory"
 )
 
 func TestFolderHasOneHolder(t *testing.T) {
@@ -367,6 +370,21 @@ func TestChores(t *testing.T) {
 		}
 		if !sent {
 			t.Error("nobody waited for the outbox")
+		}
+	})
+}
+
+// A chore is over when it is done: what goes on and on is begun once, beside them.
+func TestChoresEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := hub.New(memory.NewRecords(), memory.NewLayers(), hub.Keys{}, hub.Options{})
+		h.Log = slog.New(slog.DiscardHandler)
+		for _, c := range (&settings{sweepEvery: time.Hour, retentionEvery: time.Hour}).chores(h) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			if err := c.do(ctx); err != nil {
+				t.Errorf("%s on an empty hub ends with %v", c.name, err)
+			}
+			cancel()
 		}
 	})
 }

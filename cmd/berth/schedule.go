@@ -35,11 +35,11 @@ func (s *settings) chores(h *hub.Hub) []chore {
 			h.Log.InfoContext(ctx, "retention applied", "repositories", r.Repositories, "tags", r.Tags)
 			return err
 		}},
-		{"send webhooks", time.Second, false, h.RunOutbox},
 	}
 }
 
-// keep does the chores and sends what is in the outbox until ctx ends. Wait for the group before the storage is closed.
+// keep does the chores and sends what is in the outbox until ctx ends. Wait for the
+// group before the storage is closed.
 func keep(ctx context.Context, chores []chore, outbox func(context.Context) error, log *slog.Logger) *sync.WaitGroup {
 	var group sync.WaitGroup
 	group.Go(func() { outbox(ctx) })
