@@ -62,5 +62,6 @@ It prints where it listens and, the first time, the password of the account
 		return wrongUse("%w; `%s --help` lists what there is", err, c.CommandPath())
 	})
 	root.AddCommand(serveCommand(), gcCommand(), retentionCommand(), verifyCommand(), adminCommand(), versionCommand())
+	root.AddCommand(buildWorkCommands()...)
 	return root
 }

@@ -14,11 +14,14 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
 
 	"berth/shared/hub"
+	"berth/shared/local"
 	"berth/shared/routes"
 
 	"github.com/spf13/cobra"
@@ -34,6 +37,8 @@ type settings struct {
 	proxies                    []string
 	sweepEvery, retentionEvery time.Duration
 	grace                      time.Duration
+	builds                     int
+	buildLimits                hub.BuildLimits
 }
 
 func serveCommand() *cobra.Command {
@@ -71,6 +76,11 @@ what was acknowledged is safe either way.`,
 	f.DurationVar(&s.sweepEvery, "gc-every", time.Hour, "how often to collect what nothing refers to; 0 = never")
 	f.DurationVar(&s.retentionEvery, "retention-every", 24*time.Hour, "how often to apply retention policies; 0 = never")
 	f.DurationVar(&s.grace, "grace", 30*time.Second, "how long running requests may take to finish when the hub is stopped")
+	f.IntVar(&s.builds, "builds", max(2, runtime.NumCPU()), "image builds that run at once on this machine; 0 = none are run")
+	f.IntVar(&s.buildLimits.Running, "build-running", hub.DefaultBuildLimits.Running, "builds of one namespace that run at once")
+	f.IntVar(&s.buildLimits.Waiting, "build-waiting", hub.DefaultBuildLimits.Waiting, "builds of one namespace that wait")
+	f.DurationVar(&s.buildLimits.Time, "build-time", hub.DefaultBuildLimits.Time, "how long one build may take")
+	f.Int64Var(&s.buildLimits.Memory, "build-memory", 4<<30, "bytes of memory that one build's processes may use")
 	f.Var(&s.logLevel, "log-level", "least level of log lines; a line a request is info")
 	f.Var(&s.logFormat, "log-format", "form of log lines; auto is text on a terminal and JSON elsewhere")
 	return withEnv(c)
@@ -122,7 +132,12 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	h := data.hub(public)
 	h.Options.OpenSignup, h.Options.AllowedHosts, h.Log = s.signup.value == "open", s.allowHosts, log
 	h.Options.TrustedProxies = trusted
+	h.Options.Builds = s.buildLimits
 	if err := firstStart(ctx, h, out); err != nil {
+		return err
+	}
+	builder, err := s.builder(ctx, h)
+	if err != nil {
 		return err
 	}
 	if err := data.announce(public.String()); err != nil {
@@ -142,14 +157,33 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	}
 	log.Info("berth is ready", "version", version, "listen", listener.Addr().String(), "public_url", public.String(), "data", s.data)
 	fmt.Fprintf(out, "Berth listens on %s and answers at %s\n", listener.Addr(), public)
-	return s.until(ctx, signals, server, listener, h)
+	return s.until(ctx, signals, server, listener, h, builder)
+}
+
+// builder is what runs the hub's builds; nil where none are to be run. Builds that
+// an earlier process of the hub ran have ended with it.
+func (s *settings) builder(ctx context.Context, h *hub.Hub) (*local.Builder, error) {
+	if err := h.LoseBuilds(ctx); err != nil {
+		return nil, err
+	}
+	if s.builds == 0 {
+		return nil, nil
+	}
+	b, err := local.NewBuilder(h, filepath.Join(s.data, "builds"), s.builds)
+	if err == nil {
+		h.Builder = b
+	}
+	return b, err
 }
 
 // until serves and keeps the schedules until a signal or ctx ends it.
-func (s *settings) until(ctx context.Context, signals <-chan os.Signal, server *http.Server, listener net.Listener, h *hub.Hub) error {
+func (s *settings) until(ctx context.Context, signals <-chan os.Signal, server *http.Server, listener net.Listener, h *hub.Hub, builder *local.Builder) error {
 	work, stop := context.WithCancel(ctx)
 	chores := keep(work, s.chores(h), h.RunOutbox, h.Log)
 	defer chores.Wait() // after the last request, whose pulls they count
+	if builder != nil {
+		chores.Go(func() { builder.Run(work) })
+	}
 	defer stop()
 
 	failed := make(chan error, 1)

@@ -27,6 +27,7 @@ type Grant struct {
 	Repository  string
 	RepoID      string // "" for a namespace, or with Target.Make for one not yet made
 	Role        Role   // the caller's whole role, at least Target.Need
+	Member      Role   // Role without what the repository shows to everybody; none with a registry token
 	Public      bool   // of the repository; unknown with a registry token
 
 	namespace store.Item
@@ -218,6 +219,7 @@ func (h *Hub) lookUp(ctx context.Context, c Caller, t Target) (g Grant, fresh bo
 		}
 	}
 	g.Role = h.roleOf(c, ns, role, t.Repository)
+	g.Member = g.Role
 	if g.Public {
 		g.Role = max(g.Role, Reader)
 	}

@@ -35,8 +35,75 @@ func (h *Hub) sweepRepository(ctx context.Context, note store.Item, r *SweepRepo
 	if err != nil {
 		return err
 	}
+	if err := h.clearBuilds(ctx, repo); err != nil {
+		return err
+	}
 	r.Repositories++
 	return h.Records.Write(ctx, done(note))
+}
+
+// clearBuilds ends and removes the builds of a deleted repository with their logs,
+// and its build configuration.
+func (h *Hub) clearBuilds(ctx context.Context, repo Repository) error {
+	list := store.Prefix(store.Builds, "builds/repo/"+repo.ID, "at/", clearAtOnce)
+	err := h.each(ctx, list, func(item store.Item) error {
+		listed, err := decode[Build](item)
+		if err != nil {
+			return err
+		}
+		return h.clearBuild(ctx, listed)
+	})
+	if err != nil {
+		return err
+	}
+	config, err := h.get(ctx, configKey(repo.ID))
+	if err != nil {
+		return err
+	}
+	b, err := found[BuildConfig](config)
+	if err != nil {
+		return err
+	}
+	if b.HookCode != "" {
+		if err := h.clear(ctx, store.Range{Table: store.Builds, Part: codeDeliveryKey(b.HookCode, "x").Part, Limit: clearAtOnce}, nothing); err != nil {
+			return err
+		}
+		if err := h.Records.Write(ctx, store.Delete(hookCodeKey(b.HookCode))); err != nil {
+			return err
+		}
+	}
+	for _, part := range []string{config.Part, versionKey(repo.ID, "x").Part, list.Part} {
+		if err := h.clear(ctx, store.Range{Table: store.Builds, Part: part, Limit: clearAtOnce}, nothing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func nothing(store.Item) ([]store.Op, error) { return nil, nil }
+
+func (h *Hub) clearBuild(ctx context.Context, listed Build) error {
+	if err := h.CancelBuild(ctx, listed.ID); err != nil && !is(err, Conflict) && !is(err, NotFound) {
+		return err
+	}
+	log := store.Range{Table: store.Builds, Part: logKey(listed.ID, 0).Part, Limit: clearAtOnce}
+	if err := h.clear(ctx, log, nothing); err != nil {
+		return err
+	}
+	return h.again(ctx, func() error {
+		b, item, err := h.build(ctx, listed.ID)
+		if is(err, NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		ops := []store.Op{store.DeleteAt(item.Key, item.Version)}
+		for i, key := range b.listed() {
+			ops = append(ops, store.Delete(key), store.Add(b.lists()[i], map[string]int64{"builds": -1}))
+		}
+		return h.Records.Write(ctx, ops...)
+	})
 }
 
 // clear deletes a range, and with each item what also names.

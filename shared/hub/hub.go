@@ -36,6 +36,9 @@ type Hub struct {
 	Now  func() time.Time // the clock; UTC
 	Rand io.Reader        // cryptographic randomness
 
+	// Builder runs builds; nil: they wait until there is one.
+	Builder Builder
+
 	// Pulled, if set, takes each pull of a manifest instead of the hub's own
 	// gathering. Its error fails the request.
 	Pulled func(context.Context, PullCount) error
@@ -70,6 +73,8 @@ type Options struct {
 	AllowedHosts []string
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// Builds bounds builds; a zero limit is that of DefaultBuildLimits.
+	Builds BuildLimits
 }
 
 // Keys are the hub's own secrets, 32 random bytes each. They outlive restarts.

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"fmt"
 	"strings"
 
 	"berth/shared/store"
@@ -65,6 +66,18 @@ import (
 //	table builds
 //	  outbox/SHARD      event/DUE/ID       what must follow a change: see outbox.go
 //	                    delivery/DUE/ID
+//	  ids               .                  the next number for build and tag configurations
+//	  config/REPOID     .                  BuildConfig
+//	  hookcode/CODE     .                  id of the repository behind a webhook's code
+//	  delivery/CODE     ID                 webhook deliveries that were seen, for 7 days
+//	  version/REPOID    TAG                version tags that are taken
+//	  build/ID          .                  Build
+//	  builds/ns/NSID, builds/repo/REPOID, builds/by/ACCOUNT
+//	                    INVTIME/ID         Build again, newest first
+//	                    count              counts: builds
+//	  queue/NSID        .                  queue: what waits and runs in a namespace
+//	  queue/active      NSID               its name, as long as it is not empty
+//	  log/BUILDID       SEQ                logChunk, by its first line
 const self = "."
 
 func rkey(part, sort string) store.Key {
@@ -110,6 +123,22 @@ func sweepKey(kind, key string) store.Key   { return tkey("sweep/"+kind, key) }
 func countKey(nsID string, s int) store.Key { return rkey("ns/"+nsID, "count/"+shardName(s)) }
 func hubCountKey(_ string, s int) store.Key { return rkey("count", shardName(s)) }
 func usedKey(nsID string, s int) store.Key  { return rkey("ns/"+nsID, "used/"+shardName(s)) }
+
+func bkey(part, sort string) store.Key {
+	return store.Key{Table: store.Builds, Part: part, Sort: sort}
+}
+
+func idsKey() store.Key                         { return bkey("ids", self) }
+func configKey(repoID string) store.Key         { return bkey("config/"+repoID, self) }
+func hookCodeKey(code string) store.Key         { return bkey("hookcode/"+code, self) }
+func codeDeliveryKey(code, id string) store.Key { return bkey("delivery/"+code, id) }
+func versionKey(repoID, tag string) store.Key   { return bkey("version/"+repoID, tag) }
+func buildKey(id string) store.Key              { return bkey("build/"+id, self) }
+func queueKey(nsID string) store.Key            { return bkey("queue/"+nsID, self) }
+func activeQueueKey(nsID string) store.Key      { return bkey("queue/active", nsID) }
+func logKey(buildID string, seq int64) store.Key {
+	return bkey("log/"+buildID, fmt.Sprintf("%012d", seq))
+}
 
 // shards is how many items share a count that many pushes meet.
 const shards = 16

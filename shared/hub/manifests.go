@@ -90,6 +90,9 @@ func (h *Hub) PutManifest(ctx context.Context, g Grant, p ManifestPush) (Pushed,
 	if err != nil {
 		return Pushed{}, err
 	}
+	if err := h.checkBuilding(ctx, g.Caller); err != nil {
+		return Pushed{}, err
+	}
 	push := &push{hub: h, grant: g, content: content, body: p.Body, digest: digest}
 	for _, tag := range p.Tags {
 		if !slices.Contains(push.tags, tag) {

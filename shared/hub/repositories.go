@@ -101,10 +101,14 @@ func tally(r Repository, add map[string]int64) []store.Op {
 
 // CreateRepository makes a repository in the granted namespace (role Writer), from
 // r's name, descriptions, visibility, category and flags; readme is the full
-// description. More operations may ride in the same write. It answers
-// RepositoryExists; names are checked by the caller, whose rules differ.
+// description. More operations may ride in the same write; for those that need to
+// know it the id may be given with r. It answers RepositoryExists; names are
+// checked by the caller, whose rules differ.
 func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readme string, more ...store.Op) (Repository, error) {
-	r.ID, r.Namespace, r.NamespaceID = h.newID(), g.Namespace, g.NamespaceID
+	if r.ID == "" {
+		r.ID = h.newID()
+	}
+	r.Namespace, r.NamespaceID = g.Namespace, g.NamespaceID
 	r.CreatedBy, r.CreatedAt = g.Caller.Name(), h.now()
 	r.UpdatedAt, r.HasReadme = r.CreatedAt, readme != ""
 	ops := append(entryOps(nil, r), store.Create(repositoryKey(r.ID), encode(r)))

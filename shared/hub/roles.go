@@ -99,6 +99,17 @@ func (c Caller) member() string {
 	return c.Account
 }
 
+// build is the build that the caller's token was made for; "" = none.
+func (c Caller) build() string {
+	switch {
+	case c.Token != nil:
+		return c.Token.Build
+	case c.Registry != nil:
+		return c.Registry.Build
+	}
+	return ""
+}
+
 // Name is how logs and the audit log name the caller.
 func (c Caller) Name() string {
 	switch {

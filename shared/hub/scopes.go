@@ -71,7 +71,7 @@ func (h *Hub) GrantToken(ctx context.Context, c Caller, scopes []Scope) (*Regist
 		t.Subject, t.Admin = c.Name(), c.Admin
 	}
 	if c.Token != nil {
-		t.TokenID = c.Token.ID
+		t.TokenID, t.Build = c.Token.ID, c.Token.Build
 	}
 	if len(scopes) > maxScopes {
 		return nil, Fail(BadRequest, "a token is given for at most %d scopes", maxScopes)

@@ -26,6 +26,10 @@ type AccessToken struct {
 	Expires      Time     `json:"expires"` // zero = never
 	// Temporary tokens are in no list; the store may drop them when they expired.
 	Temporary bool `json:"temporary,omitempty"`
+	// Build is the build that the token was made for: it then writes to the one
+	// repository BuildOf, and reads the others of its namespace.
+	Build   string `json:"build,omitempty"`
+	BuildOf string `json:"build_of,omitempty"` // namespace/repository
 }
 
 // permissions by the role that each stands for.
@@ -52,6 +56,9 @@ func (t *AccessToken) cap(ns, repo string) Role {
 	}
 	if len(t.Repositories) > 0 && !slices.Contains(t.Repositories, path(ns, repo)) {
 		return NoRole
+	}
+	if t.Build != "" && t.BuildOf != path(ns, repo) {
+		return min(t.most(), Reader)
 	}
 	return t.most()
 }
@@ -105,6 +112,9 @@ func (h *Hub) CreateToken(ctx context.Context, c Caller, n NewToken) (t AccessTo
 		return t, "", err
 	}
 	if c.Token != nil {
+		if c.Token.Build != "" {
+			return t, "", Fail(Denied, "a build makes no tokens")
+		}
 		if err := noStronger(c.Token, &t); err != nil {
 			return t, "", err
 		}
@@ -124,12 +134,7 @@ func (h *Hub) CreateToken(ctx context.Context, c Caller, n NewToken) (t AccessTo
 		}
 		t.NamespaceID, ns = g.NamespaceID, g.namespace
 	}
-	secret := make([]byte, 20)
-	h.random(secret)
-	t.ID, t.Created = h.newID(), h.now()
-	text = tokenText(t.ID, secret)
-	_, body, _ := splitToken(text)
-	t.Hash = hashSecret(body)
+	t, text = h.mint(t)
 	ops := tokenOps(t)
 	if t.Robot {
 		ops = append(ops, store.CheckFrom(ns))
@@ -141,6 +146,17 @@ func (h *Hub) CreateToken(ctx context.Context, c Caller, n NewToken) (t AccessTo
 		return h.CreateToken(ctx, c, n)
 	}
 	return t, text, err
+}
+
+// mint gives a token its id, its secret and the time.
+func (h *Hub) mint(t AccessToken) (AccessToken, string) {
+	secret := make([]byte, 20)
+	h.random(secret)
+	t.ID, t.Created = h.newID(), h.now()
+	text := tokenText(t.ID, secret)
+	_, body, _ := splitToken(text)
+	t.Hash = hashSecret(body)
+	return t, text
 }
 
 // checkToken checks and tidies what was asked for.

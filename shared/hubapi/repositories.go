@@ -1,7 +1,6 @@
 package hubapi
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 
@@ -36,7 +35,8 @@ type repository struct {
 	PushedAt         hub.Time `json:"pushed_at"`
 	RepoStarredCount int64    `json:"repo_starred_count"`
 	IsRepoStarred    bool     `json:"is_repo_starred" about:"by the caller"`
-	BuildConfig      any      `json:"build_config"`
+	// BuildConfig is null where there is none, and for who may not see it.
+	BuildConfig *buildConfig `json:"build_config"`
 }
 
 const defaultLogoFile = "/static/images/user/default-logo.png"
@@ -83,7 +83,7 @@ type newRepository struct {
 	RepoName  string  `json:"repo_name" about:"at most 128 characters"`
 	Namespace *string `json:"namespace" about:"the namespace of the path, if given"`
 	repositoryFields
-	BuildConfig *json.RawMessage `json:"build_config"`
+	BuildConfig *newBuildConfig `json:"build_config"`
 }
 
 func repositoryRoutes() []web.Route {
@@ -155,6 +155,9 @@ func createRepository(c *web.Call) error {
 		return err
 	}
 	r := hub.Repository{Name: in.RepoName, Category: hub.DefaultCategory}
+	if in.BuildConfig != nil {
+		return createAutomated(c, in, in.change().On(r))
+	}
 	r, err := c.Hub.CreateRepository(c.Context(), c.Grant, in.change().On(r), text(in.FullDescription))
 	if err != nil {
 		return err
@@ -163,20 +166,23 @@ func createRepository(c *web.Call) error {
 }
 
 func (in newRepository) check(namespace string) error {
-	if err := hub.CheckRepository(in.RepoName); err != nil {
-		var e *hub.Error
-		if errors.As(err, &e) {
-			return hub.Fail(e.Code, "repo_name: %s", strings.TrimPrefix(e.Message, "repository: "))
-		}
+	if err := checkRepoName(in.RepoName); err != nil {
 		return err
 	}
 	if in.Namespace != nil && *in.Namespace != namespace {
 		return hub.FailField("namespace", "%q is not the namespace of the path, %s", *in.Namespace, namespace)
 	}
-	if in.BuildConfig != nil {
-		return hub.FailField("build_config", "this hub runs no builds; leave it out or set it to null")
-	}
 	return in.change().Check()
+}
+
+// checkRepoName is hub.CheckRepository for the field repo_name.
+func checkRepoName(name string) error {
+	err := hub.CheckRepository(name)
+	var e *hub.Error
+	if errors.As(err, &e) {
+		return hub.Fail(e.Code, "repo_name: %s", strings.TrimPrefix(e.Message, "repository: "))
+	}
+	return err
 }
 
 func text(s *string) string {

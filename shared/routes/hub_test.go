@@ -21,8 +21,8 @@ import (
 
 // world is a hub in which there is something of everything, and somebody of every
 // kind to ask for it. The organisation team has the repositories open (public) and
-// closed, each with the tag v1, an upload under way and a blob that nothing refers
-// to, and bare-open and bare-closed without anything; the organisation bare has no
+// closed, each with the tag v1, an upload under way a blob that nothing refers
+// to and a build that waits, and bare-open and bare-closed without anything; the organisation bare has no
 // repositories. team has the secret TOKEN and a webhook. Both have the members owner, writer and reader; stranger has no
 // part in them, guest a reader's role in each repository.
 type world struct {
@@ -144,13 +144,19 @@ func (b *builder) accounts(h *hub.Hub) {
 
 func (b *builder) repositories() {
 	for name, public := range map[string]bool{"open": true, "closed": false, "bare-open": true, "bare-closed": false} {
-		b.ask("owner", "POST", "/v1/repositories/team", "application/json", object{"repo_name": name, "is_public": public, "full_description": "# " + name}, 201)
+		b.ask("owner", "POST", "/v1/repositories/team", "application/json", object{"repo_name": name, "is_public": public, "full_description": "# " + name, "build_config": automated(name)}, 201)
 		guest := []object{{"user_id": "guest", "user_name": "guest", "auth": 1}}
 		b.ask("owner", "POST", "/v2/manage/namespaces/team/repos/"+name+"/access", "application/json", guest, 201)
 		b.ask("owner", "POST", "/v2/manage/namespaces/team/repos/"+name+"/retentions", "application/json", []byte(policy), 201)
 		if strings.HasPrefix(name, "bare") {
 			continue
 		}
+		build := b.ask("owner", "POST", "/v1/builds", "application/json", object{"namespace": "team", "repo_name": name, "tag": "latest"}, 201)
+		var made struct {
+			ID string `json:"build_id"`
+		}
+		json.Unmarshal(build.Body.Bytes(), &made)
+		b.known["build "+name] = made.ID
 		config := b.blob(name, []byte(`{"os":"linux","architecture":"amd64","history":[{"created":"2015-05-24T00:54:26.452Z","created_by":"ADD"}]}`), "application/vnd.oci.image.config.v1+json")
 		layer := b.blob(name, []byte("a layer"), "application/vnd.oci.image.layer.v1.tar")
 		b.known["blob"] = b.blob(name, []byte("nothing refers to this"), "")["digest"].(string)
@@ -161,6 +167,17 @@ func (b *builder) repositories() {
 		b.known["manifest"], b.known["manifest-body"] = digest(string(manifest)), string(manifest)
 		rec := b.ask("owner", "POST", "/v2/team/"+name+"/blobs/uploads", "application/octet-stream", nil, 202)
 		b.known["upload "+name] = strings.TrimPrefix(rec.Header().Get("Location"), "https://hub.example/v2/team/"+name+"/blobs/uploads/")
+	}
+}
+
+// automated is the build configuration of a repository; nil for the bare ones.
+func automated(name string) any {
+	if strings.HasPrefix(name, "bare") {
+		return nil
+	}
+	return object{
+		"code_repo_client": "Simple", "code_repo_clone_url": "https://git.example/team/" + name + ".git",
+		"tag_configs": []object{{"docker_repo_tag": "latest", "is_active": true}},
 	}
 }
 

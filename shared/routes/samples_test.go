@@ -25,6 +25,7 @@ var bare = map[string]string{"namespace": "bare"}
 var emptyRepo = map[string]string{"repo": "bare-{repo}"}
 
 var hook = map[string]string{"id": "{webhook}"}
+var aBuild = map[string]string{"build": "{build {repo}}"}
 var aReader = map[string]string{"username": "reader"}
 
 const policy = `{"algorithm": "or", "rules": [{"template": "tag_rule", "params": {"num": "7"}, "tag_selectors": []}]}`
@@ -78,6 +79,21 @@ var samples = map[string]sample{
 	"tag-get":           {vars: map[string]string{"tag": "v1"}},
 	"tag-delete":        {vars: map[string]string{"tag": "v1"}},
 	"search":            {query: "q=o&n=1"},
+
+	// builds
+	"build-config-get":    {},
+	"build-config-update": {body: `{"build_node": "cn", "email_enabled": true}`},
+	"build-create": {
+		body: `{"namespace": "team", "repo_name": "{repo}", "tag": "latest"}`,
+		want: map[string]int{"reader": 403, "robot": 403, "stranger public": 403, "stranger private": 404},
+	},
+	"build-list": {
+		query: "namespace=team&repo_name={repo}&page_size=1",
+		want:  map[string]int{"stranger": 404},
+	},
+	"build-get":    {vars: aBuild},
+	"build-log":    {vars: aBuild},
+	"build-delete": {vars: aBuild},
 
 	// the Manage API
 	"manage-namespace-create":         {body: `{"namespace": "fresh"}`, want: map[string]int{"robot": 403}},
@@ -155,7 +171,7 @@ func (w *world) request(r web.Route, repo string) (path, kind, body string) {
 	}
 	path = r.Pattern
 	for name, value := range s.vars {
-		path = strings.ReplaceAll(path, "{"+name+"}", fill(value))
+		path = strings.ReplaceAll(path, "{"+name+"}", fill(fill(value)))
 	}
 	path = strings.ReplaceAll(path, "{upload}", w.known["upload "+repo])
 	path = fill(path)
@@ -209,6 +225,16 @@ func expected(r web.Route, who string, public bool) int {
 	}
 	switch r.Rule {
 	case web.Open, web.VisibleNamespace:
+		return 0
+	case web.BuildReader, web.BuildWriter: // nobody but members knows of builds, also of a public repository's
+		switch {
+		case r.Rule == web.BuildWriter && !known:
+			return 401
+		case role == 0:
+			return 404
+		case r.Rule == web.BuildWriter && role < 3:
+			return 403
+		}
 		return 0
 	case web.SignedIn:
 		if !known {

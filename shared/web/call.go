@@ -17,7 +17,8 @@ type Call struct {
 	Hub    *hub.Hub
 	Route  *Route
 	Caller hub.Caller
-	Grant  hub.Grant // with rules about a namespace or repository
+	Grant  hub.Grant // with rules about a namespace, repository or build
+	Build  hub.Build // with rules about a build
 }
 
 // Context is the request's.

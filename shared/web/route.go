@@ -54,6 +54,10 @@ const (
 	// RepositoryReaderOrNew is RepositoryReader; a repository that does not exist
 	// yet is as an empty one to those who may make it. Call.Grant.RepoID is "" then.
 	RepositoryReaderOrNew
+	// Of a build: {build}. It is its namespace's members' to read, and its writers'
+	// to end; for others it does not exist. Call.Build is it.
+	BuildReader
+	BuildWriter
 )
 
 // makes reports whether a repository that does not exist is no failure to those

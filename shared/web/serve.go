@@ -72,6 +72,14 @@ func authorize(ctx context.Context, c *Call) (err error) {
 		}
 		return nil
 	}
+	switch c.Route.Rule {
+	case BuildReader:
+		c.Build, c.Grant, err = c.Hub.AuthorizeBuild(ctx, c.Caller, c.Var("build"), hub.Reader)
+		return err
+	case BuildWriter:
+		c.Build, c.Grant, err = c.Hub.AuthorizeBuild(ctx, c.Caller, c.Var("build"), hub.Writer)
+		return err
+	}
 	in, need := c.Route.Rule.target()
 	if in == nowhere {
 		return errors.New("route " + c.Route.Name + " has no rule")

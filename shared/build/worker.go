@@ -1,0 +1,88 @@
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"berth/shared/hub"
+)
+
+// WorkCommand is the hidden command that Work stands behind.
+const WorkCommand = "build-work"
+
+// Work runs the build whose job stands on in, in the folder dir, and tells of it on
+// out, a hub.BuildEvent a line. The last one has the result. SIGTERM ends the build.
+func Work(dir string, in io.Reader, out io.Writer) error {
+	var j hub.Job
+	if err := json.NewDecoder(in).Decode(&j); err != nil {
+		return fmt.Errorf("%s is the hub's own command, for its builds: %w", WorkCommand, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var mu sync.Mutex
+	encoder := json.NewEncoder(out)
+	var failed error
+	emit := func(e hub.BuildEvent) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err := encoder.Encode(e); err != nil && failed == nil {
+			failed = err
+			stop() // nobody listens any more
+		}
+	}
+	result := Run(ctx, j, dir, emit)
+	emit(hub.BuildEvent{Result: &result})
+	return failed
+}
+
+// InitCommand is the hidden command that Init stands behind.
+const InitCommand = "build-init"
+
+// Init is the first process of a build's own process namespace: it makes the
+// namespace's mounts private, runs the program that args name with the same input
+// and output, and buries whatever loses its parent. When it ends, nothing of the
+// build is left.
+func Init(args []string) (status int, err error) {
+	if os.Getpid() != 1 || len(args) == 0 {
+		return 2, fmt.Errorf("%s is the hub's own command, for its builds", InitCommand)
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {
+		return 1, fmt.Errorf("the build's mounts cannot be made its own: %w", err)
+	}
+	if err := syscall.Mount("proc", "/proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+		return 1, fmt.Errorf("the build's /proc cannot be mounted: %w", err)
+	}
+	child, err := os.StartProcess(args[0], args, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	if err != nil {
+		return 1, err
+	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() {
+		for range term {
+			syscall.Kill(child.Pid, syscall.SIGTERM)
+		}
+	}()
+	for {
+		var ws syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &ws, 0, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return 1, err
+		}
+		if pid == child.Pid {
+			if ws.Signaled() {
+				return 128 + int(ws.Signal()), nil
+			}
+			return ws.ExitStatus(), nil
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package hub
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strconv"
+
+	"berth/shared/store"
+)
+
+// LogLine is one line of a build's log.
+type LogLine struct {
+	Seq       int64  `json:"seq"`  // from 1, without gaps
+	Time      int64  `json:"time"` // Unix seconds, never less than the line before
+	Level     string `json:"level"`
+	Message   string `json:"message"`
+	Continued bool   `json:"continued,omitempty"` // the line goes on in the next entry
+}
+
+// maxLogChunk is about how many bytes of lines one record holds.
+const maxLogChunk = 64 << 10
+
+// appendLog keeps lines of a build's log. Lines that are there already are left
+// alone, so that a runner may send them again.
+func (h *Hub) appendLog(ctx context.Context, id string, lines []LogLine) error {
+	for len(lines) > 0 {
+		n, size := 0, 0
+		for n < len(lines) && (n == 0 || size+len(lines[n].Message)+80 <= maxLogChunk) {
+			size += len(lines[n].Message) + 80
+			n++
+		}
+		chunk := lines[:n]
+		lines = lines[n:]
+		err := h.Records.Write(ctx, store.Create(logKey(id, chunk[0].Seq), encode(chunk)))
+		if err != nil && !isConflict(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// LogQuery says which part of a log is wanted. Times are Unix seconds, both
+// included; 0 = open.
+type LogQuery struct {
+	After    int64 // only lines after this one
+	From, To int64
+}
+
+// maxLogLines and maxLogBytes bound one answer.
+const (
+	maxLogLines = 10_000
+	maxLogBytes = 3 << 20 // of messages; JSON can make more of them
+)
+
+// BuildLog reads a piece of a build's log, oldest first; more says that lines
+// follow. It reads little beside what it returns: the first line is searched for.
+func (h *Hub) BuildLog(ctx context.Context, id string, q LogQuery) (lines []LogLine, more bool, err error) {
+	first := q.After + 1
+	if q.From > 0 {
+		at, err := h.logLineAt(ctx, id, q.From)
+		if err != nil {
+			return nil, false, err
+		}
+		first = max(first, at)
+	}
+	start, err := h.logChunkOf(ctx, id, first)
+	if err != nil {
+		return nil, false, err
+	}
+	lines = []LogLine{}
+	size := 0
+	r := store.Range{Table: store.Builds, Part: logKey(id, 0).Part, From: start, Limit: 16}
+	err = h.each(ctx, r, func(item store.Item) error {
+		chunk, err := decode[[]LogLine](item)
+		if err != nil {
+			return err
+		}
+		for _, l := range chunk {
+			switch {
+			case l.Seq < first || l.Time < q.From:
+				continue
+			case q.To > 0 && l.Time > q.To:
+				return errEnough
+			case len(lines) == maxLogLines || len(lines) > 0 && size+len(l.Message) > maxLogBytes:
+				more = true
+				return errEnough
+			}
+			size += len(l.Message)
+			lines = append(lines, l)
+		}
+		return nil
+	})
+	return lines, more, err
+}
+
+// logChunkOf is the sort key of the record that holds a line, or would.
+func (h *Hub) logChunkOf(ctx context.Context, id string, seq int64) (string, error) {
+	page, err := h.Records.List(ctx, store.Range{
+		Table: store.Builds, Part: logKey(id, 0).Part, To: logKey(id, seq+1).Sort, Reverse: true, Limit: 1,
+	})
+	if err != nil || len(page.Items) == 0 {
+		return logKey(id, 0).Sort, err
+	}
+	return page.Items[0].Sort, nil
+}
+
+// logLineAt finds a line from which on to look for the first that is not older than
+// a time, by halves: times never go back.
+func (h *Hub) logLineAt(ctx context.Context, id string, at int64) (int64, error) {
+	part := logKey(id, 0).Part
+	page, err := h.Records.List(ctx, store.Range{Table: store.Builds, Part: part, Reverse: true, Limit: 1})
+	if err != nil || len(page.Items) == 0 {
+		return 1, err
+	}
+	last, err := strconv.ParseInt(page.Items[0].Sort, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("record %s is damaged: %w", page.Items[0].Key, err)
+	}
+	var failed error
+	chunkAt := func(seq int64) []LogLine {
+		start, err := h.logChunkOf(ctx, id, seq)
+		if err == nil {
+			var item store.Item
+			if item, err = h.get(ctx, store.Key{Table: store.Builds, Part: part, Sort: start}); err == nil {
+				var chunk []LogLine
+				if chunk, err = found[[]LogLine](item); err == nil {
+					return chunk
+				}
+			}
+		}
+		failed = err
+		return nil
+	}
+	n := sort.Search(int(last), func(i int) bool { // the last record whose first line is older
+		chunk := chunkAt(int64(i) + 1)
+		return len(chunk) == 0 || chunk[0].Time >= at
+	})
+	if n == 0 || failed != nil {
+		return 1, failed
+	}
+	chunk := chunkAt(int64(n)) // it begins before that time, and may go on to it
+	if len(chunk) == 0 {
+		return 1, failed
+	}
+	return chunk[0].Seq, failed
+}

@@ -1,0 +1,285 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"berth/shared/build"
+	"berth/shared/hub"
+)
+
+// Builder runs builds on this machine: each as a child of the hub's process, in
+// process, mount and network namespaces of its own and a folder of its own. All of
+// a build ends with the hub's process, however that ends.
+type Builder struct {
+	dir  string
+	most int
+	hub  *hub.Hub
+	log  *slog.Logger
+
+	mu      sync.Mutex
+	running map[string]*worker
+	closed  bool
+	ended   chan struct{} // gets a value when a build has ended
+}
+
+type worker struct {
+	cmd  *exec.Cmd
+	gone chan struct{} // closed when nothing of the build is left
+	died string        // why it was stopped; "" = it ended by itself
+}
+
+// NewBuilder is a Builder that keeps its builds below dir, at most so many at once.
+// It removes what builds of an earlier process left there.
+func NewBuilder(h *hub.Hub, dir string, most int) (*Builder, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return &Builder{dir: dir, most: most, hub: h, log: h.Log, running: make(map[string]*worker), ended: make(chan struct{}, 1)}, nil
+}
+
+// Start implements hub.Builder.
+func (b *Builder) Start(_ context.Context, j hub.Job) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed || len(b.running) >= b.most:
+		return hub.ErrBuilderFull
+	case os.Geteuid() != 0:
+		return errors.New("builds need the hub to run as root, which confines each to namespaces of its own")
+	}
+	dir := filepath.Join(b.dir, j.BuildID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	cmd, err := command(dir)
+	if err != nil {
+		return err
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := startBound(cmd); err != nil {
+		os.RemoveAll(dir)
+		return err
+	}
+	w := &worker{cmd: cmd, gone: make(chan struct{})}
+	b.running[j.BuildID] = w
+	go func() {
+		json.NewEncoder(in).Encode(j) // a worker that does not read it ends without a result
+		in.Close()
+	}()
+	go b.follow(j, w, bufio.NewReaderSize(out, 64<<10), dir)
+	go b.limit(j, w)
+	return nil
+}
+
+// command is the worker's: this program again, as the first process of its
+// namespaces, which then starts itself once more to do the work.
+func command(dir string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, build.InitCommand, self, build.WorkCommand, dir)
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
+		Setpgid:    true,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	return cmd, nil
+}
+
+// follow passes on what a worker tells, and cleans up when it has ended.
+func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader, dir string) {
+	ctx := context.Background()
+	var result *hub.BuildResult
+	decoder := json.NewDecoder(out)
+	var seq int64
+	for {
+		var e hub.BuildEvent
+		if err := decoder.Decode(&e); err != nil {
+			break
+		}
+		if n := len(e.Lines); n > 0 {
+			seq = e.Lines[n-1].Seq
+		}
+		if e.Result != nil {
+			result = e.Result
+			continue
+		}
+		b.tell(ctx, j.BuildID, e)
+	}
+	err := w.cmd.Wait()
+	b.mu.Lock()
+	died := w.died
+	b.mu.Unlock()
+	if rm := removeAll(dir); rm != nil {
+		b.log.Error("a build's folder is left behind", "build", j.BuildID, "dir", dir, "err", rm)
+	}
+	if result == nil {
+		why := died
+		if why == "" {
+			why = fmt.Sprintf("the build's process ended too early: %v", err)
+		}
+		b.tell(ctx, j.BuildID, hub.BuildEvent{Lines: []hub.LogLine{{Seq: seq + 1, Time: time.Now().Unix(), Level: "ERROR", Message: why}}})
+		result = &hub.BuildResult{Status: hub.Failed, Detail: why + "\n"}
+	}
+	b.mu.Lock()
+	delete(b.running, j.BuildID)
+	b.mu.Unlock()
+	close(w.gone)
+	b.tell(ctx, j.BuildID, hub.BuildEvent{Result: result})
+	select {
+	case b.ended <- struct{}{}:
+	default:
+	}
+}
+
+// tell gives an event to the hub, again and again while the storage fails.
+func (b *Builder) tell(ctx context.Context, id string, e hub.BuildEvent) {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := b.hub.BuildEvent(ctx, id, e)
+		var refused *hub.Error
+		if err == nil || errors.As(err, &refused) {
+			return
+		}
+		b.log.Error("what a build tells cannot be kept", "build", id, "err", err)
+		b.mu.Lock()
+		closed := b.closed
+		b.mu.Unlock()
+		if closed {
+			return
+		}
+		time.Sleep(wait)
+	}
+}
+
+// stopGrace is how long a build has to end by itself when it is stopped.
+const stopGrace = 2 * time.Second
+
+// Stop implements hub.Builder.
+func (b *Builder) Stop(ctx context.Context, id string) error {
+	b.mu.Lock()
+	w := b.running[id]
+	b.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	return b.end(ctx, w, "the build was stopped")
+}
+
+// end ends a worker: gently, then by force. The death of the first process of a
+// namespace takes all others with it.
+func (b *Builder) end(ctx context.Context, w *worker, why string) error {
+	b.mu.Lock()
+	if w.died == "" {
+		w.died = why
+	}
+	b.mu.Unlock()
+	w.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-w.gone:
+		return nil
+	case <-time.After(stopGrace):
+	}
+	w.cmd.Process.Kill()
+	select {
+	case <-w.gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// limit ends a build that takes too long (a little after it should have noticed
+// itself), or whose processes use more memory than they may.
+func (b *Builder) limit(j hub.Job, w *worker) {
+	over := time.NewTimer(j.Time + 10*time.Second)
+	defer over.Stop()
+	look := time.NewTicker(500 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-w.gone:
+			return
+		case <-over.C:
+			b.end(context.Background(), w, fmt.Sprintf("the build took longer than %v, which is the most", j.Time))
+			return
+		case <-look.C:
+			if j.Memory > 0 && memoryOf(w.cmd.Process.Pid) > j.Memory {
+				b.end(context.Background(), w, fmt.Sprintf("the build used more than %d MiB of memory, which is the most", j.Memory>>20))
+				return
+			}
+		}
+	}
+}
+
+// Run starts what may start, whenever a build has ended and every few seconds,
+// until the context ends. Then it stops all builds.
+func (b *Builder) Run(ctx context.Context) {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		if err := b.hub.Dispatch(ctx); err != nil && ctx.Err() == nil {
+			b.log.Error("builds cannot be started at present", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			b.Close()
+			return
+		case <-b.ended:
+		case <-tick.C:
+		}
+	}
+}
+
+// Close stops all builds, and returns when nothing of them is left. They end as
+// failed when the hub starts again.
+func (b *Builder) Close() {
+	b.mu.Lock()
+	b.closed = true
+	var all []*worker
+	for _, w := range b.running {
+		all = append(all, w)
+	}
+	b.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, w := range all {
+		wg.Go(func() { b.end(context.Background(), w, "the hub was stopped while the build ran") })
+	}
+	wg.Wait()
+}
+
+// removeAll is os.RemoveAll that also enters folders whose owner may not.
+func removeAll(dir string) error {
+	var err error
+	for range 3 {
+		if err = os.RemoveAll(dir); err == nil {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
+}
