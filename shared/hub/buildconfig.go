@@ -214,6 +214,8 @@ func (t TagConfig) check() error {
 		return FailField("docker_repo_tag", "%q must be 1 to 128 letters, digits, dots, underscores and hyphens, and not begin with a dot or hyphen", t.Tag)
 	case pattern != nil && !tagTemplate(t.Tag, pattern.NumSubexp()):
 		return FailField("docker_repo_tag", "%q is not a tag, with {sourceref} and {1} to {%d} where parts of the name go", t.Tag, pattern.NumSubexp())
+	case isCacheTag(t.Tag):
+		return FailField("docker_repo_tag", "%q has the form of the names that builds keep their cache under; choose another", t.Tag)
 	case t.Versions < 0 || t.Versions > 2:
 		return FailField("version_tagging", "must be 0, 1 or 2, not %d", t.Versions)
 	}

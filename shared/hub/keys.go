@@ -52,6 +52,7 @@ import (
 //	  repo/REPOID       tag/TAG            Tag
 //	                    pushed/INVTIME/TAG Tag again, in the order of pushes, newest first
 //	                    bydigest/DIGEST/TAG
+//	                    cache/NAME         Tag: what builds keep for later builds; counts: used
 //	                    pulled/TAG         counts: at (milliseconds), of the tag
 //	                    manifest/DIGEST    Manifest; counts: used (milliseconds)
 //	                    body/DIGEST        the manifest's bytes, up to 256 KiB

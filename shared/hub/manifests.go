@@ -94,7 +94,9 @@ func (h *Hub) PutManifest(ctx context.Context, g Grant, p ManifestPush) (Pushed,
 		return Pushed{}, err
 	}
 	push := &push{hub: h, grant: g, content: content, body: p.Body, digest: digest}
-	for _, tag := range p.Tags {
+	cache, tags := p.splitCache(g.Caller)
+	push.cache = cache
+	for _, tag := range tags {
 		if !slices.Contains(push.tags, tag) {
 			push.tags = append(push.tags, tag)
 		}

@@ -48,6 +48,12 @@ func (h *Hub) GrantedManifest(ctx context.Context, g Grant, reference string, bo
 		}
 		return h.manifestOf(g.items, g, reference, body)
 	}
+	if t, ok, err := h.cached(ctx, g, reference); ok || err != nil {
+		if err != nil {
+			return Pull{}, err
+		}
+		return h.Manifest(ctx, g, t.Digest)
+	}
 	if len(g.items) == 0 || !g.items[0].Found() {
 		return Pull{}, noManifest(g, reference)
 	}

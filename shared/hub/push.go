@@ -18,6 +18,7 @@ type push struct {
 	body    []byte
 	digest  string
 	tags    []string
+	cache   string  // the name that a build keeps it under for later builds; "" = a push as any other
 	object  *Upload // the body's object, if it is too long for an item and not yet kept
 }
 
@@ -47,7 +48,10 @@ func (p *push) try(ctx context.Context) error {
 	now := p.hub.now()
 	var m Manifest
 	var ops []store.Op
-	counts := map[string]int64{statUploads: 1}
+	counts := map[string]int64{}
+	if p.cache == "" {
+		counts[statUploads] = 1
+	}
 	if s.manifest.Found() {
 		if m, err = decode[Manifest](s.manifest); err != nil {
 			return err
@@ -74,13 +78,17 @@ func (p *push) try(ctx context.Context) error {
 		counts[statTags] += added
 	}
 	charged := charge(p.grant, p.digest, counts)
-	charged[0].Set = map[string]int64{statPushed: now.UnixMilli()}
-	ops = append(append(ops, charged...), store.CheckAt(s.repo.Key, s.repo.Version))
-	event, err := p.hub.pushed(s.hooks, p.grant, m, p.tags, now)
-	if err != nil {
-		return err
+	if p.cache == "" {
+		charged[0].Set = map[string]int64{statPushed: now.UnixMilli()}
+		event, err := p.hub.pushed(s.hooks, p.grant, m, p.tags, now)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, event...)
+	} else {
+		ops = append(ops, cacheOps(p.grant.RepoID, p.cache, m, now)...)
 	}
-	ops = append(ops, event...)
+	ops = append(append(ops, charged...), store.CheckAt(s.repo.Key, s.repo.Version))
 	if err := p.hub.change(ctx, ops...); err != nil {
 		return err
 	}

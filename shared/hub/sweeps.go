@@ -16,6 +16,7 @@ const (
 	sweepRepository = "repository" // KEY = id: what a deleted repository left
 	sweepNamespace  = "namespace"  // KEY = id: what a deleted namespace left
 	sweepUpload     = "upload"     // KEY = start time/id: uploads under way
+	sweepCache      = "cache"      // KEY = repository's id: what builds keep for later builds
 	sweepUntagged   = "untagged"   // KEY = repository's id: manifests that lost a tag by a retention policy
 	sweepLinks      = "links"      // KEY = repository's id: links that no manifest may refer to
 	sweepBlob       = "blob"       // KEY = digest: blobs that lost a link
@@ -47,6 +48,7 @@ func (h *Hub) Sweep(ctx context.Context) (SweepReport, error) {
 		h.sweepKind(ctx, sweepRepository, "", &r, h.sweepRepository),
 		h.sweepKind(ctx, sweepNamespace, "", &r, h.sweepNamespace),
 		h.sweepKind(ctx, sweepUpload, timeKey(h.Now().Add(-sweepAfter).UnixMilli()), &r, h.sweepUpload),
+		h.sweepKind(ctx, sweepCache, "", &r, h.sweepCache),
 		h.sweepKind(ctx, sweepUntagged, "", &r, h.sweepUntagged),
 		h.sweepKind(ctx, sweepLinks, "", &r, h.sweepLinks),
 		h.sweepKind(ctx, sweepBlob, "", &r, h.sweepBlob),
