@@ -57,10 +57,13 @@ func ready(c *web.Call) error {
 }
 
 // upkeep does a work of the whole hub and answers when it is done, however long
-// that takes.
+// that takes: nothing is read or written meanwhile that would move the connection's
+// deadlines, and one for reading that passes ends the request.
 func upkeep[Report any](do func(*hub.Hub, context.Context) (Report, error)) func(*web.Call) error {
 	return func(c *web.Call) error {
-		http.NewResponseController(c.W).SetWriteDeadline(time.Time{})
+		deadlines := http.NewResponseController(c.W)
+		deadlines.SetReadDeadline(time.Time{})
+		deadlines.SetWriteDeadline(time.Time{})
 		report, err := do(c.Hub, c.Context())
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"berth/shared/hub"
 	"berth/shared/routes"
@@ -58,6 +59,29 @@ func TestReadiness(t *testing.T) {
 			if w.Code != want || strings.Contains(w.Body.String(), store.ErrUnavailable.Error()) {
 				t.Errorf("%s: %s answers %d %s, not %d", c.name, path, w.Code, w.Body, want)
 			}
+		}
+	}
+}
+
+// deadlines notes which of a connection's deadlines were taken away.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	read, write bool
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error  { d.read = t.IsZero(); return nil }
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.write = t.IsZero(); return nil }
+
+// Work on the whole hub may take longer than a connection may stand still.
+func TestUpkeepHasTime(t *testing.T) {
+	f := fresh(t)
+	for _, path := range []string{"/v1/admin/gc", "/v1/admin/retention"} {
+		d := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		req := httptest.NewRequest("POST", path, nil)
+		req.Header.Set("Authorization", "Bearer "+f.token)
+		f.server.ServeHTTP(d, req)
+		if d.Code != 200 || !d.read || !d.write {
+			t.Errorf("%s answers %d %s; without a deadline for reading: %v, for writing: %v", path, d.Code, d.Body, d.read, d.write)
 		}
 	}
 }
