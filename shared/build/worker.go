@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,8 +24,14 @@ func Work(dir string, in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&j); err != nil {
 		return fmt.Errorf("%s is the hub's own command, for its builds: %w", WorkCommand, err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	ctx, stop := context.WithCancelCause(context.Background())
+	defer stop(nil)
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() {
+		<-term
+		stop(errors.New("the build was stopped"))
+	}()
 	var mu sync.Mutex
 	encoder := json.NewEncoder(out)
 	var failed error
@@ -33,7 +40,7 @@ func Work(dir string, in io.Reader, out io.Writer) error {
 		defer mu.Unlock()
 		if err := encoder.Encode(e); err != nil && failed == nil {
 			failed = err
-			stop() // nobody listens any more
+			stop(err) // nobody listens any more
 		}
 	}
 	result := Run(ctx, j, dir, emit)
