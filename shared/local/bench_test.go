@@ -217,7 +217,7 @@ func BenchmarkOpenRecords(b *testing.B) {
 		b.Run(fmt.Sprint("killed=", killed), func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "records.db")
 			process := &mortal{Disk: System}
-			r, err := OpenRecordsOn(process, path)
+			r, err := OpenRecordsOn(process, path, journalSize)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -235,7 +235,7 @@ func BenchmarkOpenRecords(b *testing.B) {
 			for b.Loop() {
 				process = &mortal{Disk: System}
 				process.dead.Store(killed)
-				r, err := OpenRecordsOn(process, path)
+				r, err := OpenRecordsOn(process, path, journalSize)
 				if err != nil {
 					b.Fatal(err)
 				}

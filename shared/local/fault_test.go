@@ -128,7 +128,7 @@ func wantItems(t *testing.T, r *Records, want int) {
 
 func openFaulty(t *testing.T, disk *faulty, path string) *Records {
 	t.Helper()
-	r, err := open(disk, path, 4*blockSize)
+	r, err := OpenRecordsOn(disk, path, 4*blockSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestWritesGoOnBesideACheckpoint(t *testing.T) {
 // A group of writes is one flush, and a write that fails does not fail the others.
 func TestWritersShareAFlush(t *testing.T) {
 	disk := &faulty{Disk: System}
-	r, err := OpenRecordsOn(disk, filepath.Join(t.TempDir(), "records.db"))
+	r, err := OpenRecordsOn(disk, filepath.Join(t.TempDir(), "records.db"), journalSize)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func TestRecords(t *testing.T) {
 // With journals as small as these the database takes over something all the time.
 func TestRecordsOfSmallJournals(t *testing.T) {
 	storetest.Records(t, func(t *testing.T) store.Records {
-		r, err := open(System, filepath.Join(t.TempDir(), "records.db"), 2*blockSize)
+		r, err := OpenRecordsOn(System, filepath.Join(t.TempDir(), "records.db"), 2*blockSize)
 		if err != nil {
 			t.Fatal(err)
 		}

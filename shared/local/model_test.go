@@ -32,7 +32,7 @@ func TestRecordsBehaveAsInMemory(t *testing.T) {
 				}
 				process = &mortal{Disk: System}
 				var err error
-				if disk, err = open(process, path, int64(1+rnd.IntN(8))*blockSize); err != nil {
+				if disk, err = OpenRecordsOn(process, path, int64(1+rnd.IntN(8))*blockSize); err != nil {
 					t.Fatal(err)
 				}
 			}

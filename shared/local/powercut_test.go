@@ -18,10 +18,14 @@ import (
 	"berth/shared/store/storetest"
 )
 
+// small is a size of journals with which the database takes over something all the
+// time.
+const small = 8192
+
 // A disk with power is a disk.
 func TestOnDiskWithPower(t *testing.T) {
 	storetest.Records(t, func(t *testing.T) store.Records {
-		r, err := local.OpenSmall(powercut.New(t), "/data/records.db")
+		r, err := local.OpenRecordsOn(powercut.New(t), "/data/records.db", small)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +272,7 @@ func TestRecordsSurvivePowerCuts(t *testing.T) {
 		disk := powercut.New(t)
 		disk.CutAt(n)
 		acked := make([]int, writers)
-		r, err := local.OpenSmall(disk, "/data/records.db")
+		r, err := local.OpenRecordsOn(disk, "/data/records.db", small)
 		if err == nil {
 			acked = recordsScenario(t, r, writers, each)
 			err = r.Close()
@@ -298,7 +302,7 @@ func TestRecordsSurviveOnePowerCutAfterAnother(t *testing.T) {
 	for round := range 150 {
 		disk.CutAt(1 + rnd.IntN(40))
 		acked := slices.Clone(have)
-		if r, err := local.OpenSmall(disk, "/data/records.db"); err == nil {
+		if r, err := local.OpenRecordsOn(disk, "/data/records.db", small); err == nil {
 			var all sync.WaitGroup
 			for w := range writers {
 				all.Go(func() {
@@ -311,7 +315,7 @@ func TestRecordsSurviveOnePowerCutAfterAnother(t *testing.T) {
 			r.Close()
 		}
 		disk = disk.Reboot(t, powercut.Losses[rnd.IntN(len(powercut.Losses))])
-		r, err := local.OpenSmall(disk, "/data/records.db")
+		r, err := local.OpenRecordsOn(disk, "/data/records.db", small)
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
@@ -337,7 +341,7 @@ func TestRecordsSurviveOnePowerCutAfterAnother(t *testing.T) {
 }
 
 func checkRecords(t *testing.T, when string, disk *powercut.Disk, acked []int) {
-	r, err := local.OpenSmall(disk, "/data/records.db")
+	r, err := local.OpenRecordsOn(disk, "/data/records.db", small)
 	if err != nil {
 		t.Fatalf("%s: %v", when, err)
 	}

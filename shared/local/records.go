@@ -59,15 +59,11 @@ type Records struct {
 
 // OpenRecords opens the database file at path, and makes it and its folder where
 // there is none. While another process has it open, the error is ErrInUse.
-func OpenRecords(path string) (*Records, error) { return OpenRecordsOn(System, path) }
+func OpenRecords(path string) (*Records, error) { return OpenRecordsOn(System, path, journalSize) }
 
-// OpenRecordsOn is OpenRecords on a disk that may lose power.
-func OpenRecordsOn(disk Disk, path string) (*Records, error) {
-	return open(disk, path, journalSize)
-}
-
-// open is OpenRecordsOn with journals of this many bytes.
-func open(disk Disk, path string, journalSize int64) (*Records, error) {
+// OpenRecordsOn is OpenRecords on a disk of one's own, with journals of this many bytes:
+// the shorter they are, the more often the database takes them over.
+func OpenRecordsOn(disk Disk, path string, journalSize int64) (*Records, error) {
 	if err := makeDirs(disk, filepath.Dir(filepath.Clean(path))); err != nil {
 		return nil, fmt.Errorf("making the folder of %s: %w", path, err)
 	}

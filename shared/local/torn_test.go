@@ -51,7 +51,7 @@ func TestEveryPrefixOfACheckpoint(t *testing.T) {
 	disk := &recorder{Disk: System}
 	const rounds, each = 3, 40
 	for round := range rounds {
-		r, err := open(disk, path, 64*blockSize)
+		r, err := OpenRecordsOn(disk, path, 64*blockSize)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestEveryPrefixOfACheckpoint(t *testing.T) {
 			}
 			process := &mortal{Disk: System}
 			process.dead.Store(true) // so that Close is quick
-			r, err := open(process, place, 64*blockSize)
+			r, err := OpenRecordsOn(process, place, 64*blockSize)
 			if err != nil {
 				t.Fatalf("commit %d, %s: %v", i, what, err)
 			}

@@ -19,6 +19,7 @@ import (
 
 	"berth/shared/hub"
 	"berth/shared/routes"
+	"berth/shared/store"
 	"berth/shared/store/memory"
 	"berth/shared/store/storetest"
 )
@@ -39,6 +40,12 @@ type faultHub struct {
 var seeded = sync.OnceValue(func() *faultHub {
 	f := &faultHub{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	f.over(memory.NewRecords(), memory.NewLayers())
+	f.seed()
+	return f
+})
+
+// seed fills an empty hub.
+func (f *faultHub) seed() {
 	ctx := context.Background()
 	for _, name := range []string{"admin", "alice"} {
 		if _, err := f.hub.CreateAccount(ctx, hub.NewAccount{Name: name, Password: "correct horse", Admin: name == "admin"}); err != nil {
@@ -60,11 +67,10 @@ var seeded = sync.OnceValue(func() *faultHub {
 	f.must(manifest("admin/app", "v1", image()))
 	f.must(manifest("admin/app", "old", image("old")))
 	f.must(put("admin/app", "lone", "a blob that no manifest refers to"))
-	return f
-})
+}
 
 // over lets the hub run over other storage.
-func (f *faultHub) over(r *memory.Records, l *memory.Layers) {
+func (f *faultHub) over(r store.Records, l store.Layers) {
 	public, _ := url.Parse("https://hub.example")
 	key := bytes.Repeat([]byte{7}, 32)
 	f.records, f.layers = storetest.Faulty(r), storetest.FaultLayers(l)

@@ -6,7 +6,7 @@
 //	for n := 1; ; n++ {
 //		disk := powercut.New(t)
 //		disk.CutAt(n)
-//		// local.OpenRecordsOn(disk, "/data/records.db"), local.OpenLayersOn(disk,
+//		// local.OpenRecordsOn(disk, "/data/records.db", 64<<10), local.OpenLayersOn(disk,
 //		// "/data/layers"), the scenario, Close; note what was acknowledged.
 //		for _, loss := range powercut.Losses {
 //			again := disk.Reboot(t, loss)
