@@ -80,9 +80,14 @@ func (b *logBuffer) Close() {
 	<-b.done
 }
 
-// logHandler writes text for people and JSON for machines.
-func logHandler(w io.Writer, format string, level slog.Level) slog.Handler {
-	o := &slog.HandlerOptions{Level: level}
+// logHandler writes text for people and JSON for machines. The level is one of the
+// flag's.
+func logHandler(w io.Writer, format, level string) slog.Handler {
+	var least slog.Level
+	if err := least.UnmarshalText([]byte(level)); err != nil {
+		panic("berth: " + err.Error())
+	}
+	o := &slog.HandlerOptions{Level: least}
 	if format == "text" || format == "auto" && isTerminal(os.Stderr) {
 		return slog.NewTextHandler(w, o)
 	}

@@ -105,12 +105,7 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	}
 	lines := newLogBuffer(os.Stderr)
 	defer lines.Close()
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(s.logLevel.value)); err != nil {
-		return err
-	}
-	log := slog.New(logHandler(lines, s.logFormat.value, level))
-
+	log := slog.New(logHandler(lines, s.logFormat.value, s.logLevel.value))
 	trusted, err := networks(s.proxies)
 	if err != nil {
 		return err
@@ -145,8 +140,16 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	}
 	m := newMetrics()
 	data.measure(m)
-	server := &http.Server{
-		Handler:           patient(routes.Handler(h, m.observe, m.route(log))),
+	server := newServer(patient(routes.Handler(h, m.observe, m.route(log))), cert, log)
+	log.Info("berth is ready", "version", version, "listen", listener.Addr().String(), "public_url", public.String(), "data", s.data)
+	fmt.Fprintf(out, "Berth listens on %s and answers at %s\n", listener.Addr(), public)
+	return s.until(ctx, signals, server, listener, h, builder)
+}
+
+// newServer is the HTTP server; with a certificate it speaks HTTP/2 too.
+func newServer(handler http.Handler, cert *tls.Config, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: 20 * time.Second,
 		ReadTimeout:       patience,
 		WriteTimeout:      patience,
@@ -155,9 +158,6 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		TLSConfig:         cert,
 	}
-	log.Info("berth is ready", "version", version, "listen", listener.Addr().String(), "public_url", public.String(), "data", s.data)
-	fmt.Fprintf(out, "Berth listens on %s and answers at %s\n", listener.Addr(), public)
-	return s.until(ctx, signals, server, listener, h, builder)
 }
 
 // builder is what runs the hub's builds; nil where none are to be run. Builds that
