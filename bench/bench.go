@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -29,10 +30,11 @@ type bench struct {
 	run                  string // makes names and content of this run unique
 	seq                  uint64
 	failed               bool
+	until                context.Context // its end ends the measurements
 }
 
 func newBench() *bench {
-	return &bench{run: fmt.Sprintf("%x", time.Now().UnixNano()), res: results{out: os.Stdout}}
+	return &bench{until: context.Background(), run: fmt.Sprintf("%x", time.Now().UnixNano()), res: results{out: os.Stdout}}
 }
 
 func (b *bench) flags(fs *flag.FlagSet) {
@@ -129,6 +131,9 @@ func (b *bench) measure(targets []*registry) error {
 		}
 		b.res.flush()
 	}
+	if b.until.Err() != nil {
+		return errors.New("interrupted")
+	}
 	if b.failed {
 		return errors.New("some measurements failed")
 	}
@@ -138,6 +143,9 @@ func (b *bench) measure(targets []*registry) error {
 // turn lets each target do f, and returns those that did.
 func (b *bench) turn(p phase, f func(*registry) error, targets []*registry) (alive []*registry) {
 	for _, t := range targets {
+		if b.until.Err() != nil {
+			return nil
+		}
 		if b.quiet > 0 {
 			syscall.Sync() // so that nobody pays for the writes of the one before
 			waitQuiet(b.quiet)

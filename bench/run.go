@@ -7,8 +7,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -17,6 +19,9 @@ const subject = "berth" // the target that the bars are for
 // runCmd measures Berth beside the bare server, in one run on one disk.
 func runCmd(args []string) error {
 	b := newBench()
+	var release func()
+	b.until, release = signal.NotifyContext(b.until, os.Interrupt, syscall.SIGTERM)
+	defer release()
 	fs := flag.NewFlagSet("run", flag.ExitOnError)
 	b.flags(fs)
 	fs.Set("rounds", "3")
@@ -51,6 +56,7 @@ func runCmd(args []string) error {
 		return err
 	}
 	for _, s := range []*server{raw, berth} {
+		s.until = b.until
 		defer s.stop()
 		took, err := s.start()
 		if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,8 +20,9 @@ import (
 type server struct {
 	name, base string
 	command    []string
-	env        []string // besides our own
-	log        string   // file that its output is appended to
+	env        []string        // besides our own
+	log        string          // file that its output is appended to
+	until      context.Context // its end stops the server; nil = none
 	cmd        *exec.Cmd
 	exited     chan error
 }
@@ -31,7 +34,9 @@ func (s *server) start() (time.Duration, error) {
 		return 0, err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(s.command[0], s.command[1:]...)
+	cmd := exec.CommandContext(cmp.Or(s.until, context.Background()), s.command[0], s.command[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	s.cmd = cmd
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	begin := time.Now()
