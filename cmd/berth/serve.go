@@ -80,6 +80,7 @@ what was acknowledged is safe either way.`,
 	f.IntVar(&s.buildLimits.Running, "build-running", hub.DefaultBuildLimits.Running, "builds of one namespace that run at once")
 	f.IntVar(&s.buildLimits.Waiting, "build-waiting", hub.DefaultBuildLimits.Waiting, "builds of one namespace that wait")
 	f.DurationVar(&s.buildLimits.Time, "build-time", hub.DefaultBuildLimits.Time, "how long one build may take")
+	f.Int64Var(&s.buildLimits.LogBytes, "build-log-bytes", hub.DefaultBuildLimits.LogBytes, "how long one build's log may be")
 	f.Int64Var(&s.buildLimits.Memory, "build-memory", 4<<30, "bytes of memory that one build's processes may use")
 	f.Var(&s.logLevel, "log-level", "least level of log lines; a line a request is info")
 	f.Var(&s.logFormat, "log-format", "form of log lines; auto is text on a terminal and JSON elsewhere")

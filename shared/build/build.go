@@ -26,12 +26,15 @@ func Run(ctx context.Context, j hub.Job, dir string, emit func(hub.BuildEvent)) 
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	log := newLog(j, emit, func() {
-		fail(fmt.Errorf("the log is longer than %d MiB, which is the most", j.LogBytes>>20))
+		fail(fmt.Errorf("the log is longer than %d bytes, which is the most", j.LogBytes))
 	})
 	r := &run{Job: j, dir: dir, log: log, emit: emit, guard: outbound.New(j.Allowed)}
 	result, err := r.run(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
+	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("the build was stopped")
 	}
 	if err != nil {
 		text := log.mask(err.Error())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,10 +42,10 @@ type log struct {
 
 func newLog(j hub.Job, emit func(hub.BuildEvent), full func()) *log {
 	l := &log{emit: emit, full: full, left: j.LogBytes, ticker: time.NewTicker(flushEvery), done: make(chan struct{})}
-	var pairs []string
+	var secrets []string
 	hide := func(secret string) {
 		if len(secret) >= 4 { // shorter ones would hide ordinary text and nothing else
-			pairs = append(pairs, secret, "***")
+			secrets = append(secrets, secret)
 			l.longest = max(l.longest, len(secret))
 		}
 	}
@@ -59,6 +60,12 @@ func newLog(j hub.Job, emit func(hub.BuildEvent), full func()) *log {
 		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-----") {
 			hide(line)
 		}
+	}
+	// The longer one first: another may be its beginning.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, s := range secrets {
+		pairs = append(pairs, s, "***")
 	}
 	l.hide = strings.NewReplacer(pairs...)
 	go func() {

@@ -128,6 +128,7 @@ func (h *Hub) Dispatch(ctx context.Context) error {
 func (h *Hub) startNext(ctx context.Context, nsID string) (started bool, err error) {
 	var b Build
 	var job Job
+	var before Time
 	err = h.again(ctx, func() error {
 		started = false
 		q, err := h.queue(ctx, nsID)
@@ -143,6 +144,7 @@ func (h *Hub) startNext(ctx context.Context, nsID string) (started bool, err err
 			return h.Records.Write(ctx, q.ops()...)
 		}
 		q.without(b.ID)
+		before = q.Started
 		q.Running, q.Started = append(q.Running, b.ID), h.now()
 		b.Status, b.Step, b.StartedAt = Running, StepCloning, h.now()
 		token, text := h.buildToken(b)
@@ -159,17 +161,28 @@ func (h *Hub) startNext(ctx context.Context, nsID string) (started bool, err err
 	}
 	err = h.Builder.Start(ctx, job)
 	if errors.Is(err, ErrBuilderFull) {
-		return false, errors.Join(err, h.putBack(ctx, b.ID))
+		return false, errors.Join(err, h.putBack(ctx, b.ID, before))
 	}
 	if err != nil {
 		h.Log.ErrorContext(ctx, "a build could not be started", "build", b.ID, "err", err)
 		return true, h.EndBuild(ctx, b.ID, BuildResult{Status: Failed, Detail: "the builder could not start the build"})
 	}
-	return true, nil
+	return true, h.stopIfOver(ctx, b.ID)
+}
+
+// stopIfOver stops a build that was deleted while it was being started: whoever
+// deleted it may have looked for it too early.
+func (h *Hub) stopIfOver(ctx context.Context, id string) error {
+	b, _, err := h.build(ctx, id)
+	if is(err, NotFound) || err == nil && b.Status.Over() {
+		return h.Builder.Stop(ctx, id)
+	}
+	return err
 }
 
 // putBack makes a build wait again, at the head of its queue, that was not begun.
-func (h *Hub) putBack(ctx context.Context, id string) error {
+// Its namespace keeps its turn.
+func (h *Hub) putBack(ctx context.Context, id string, turn Time) error {
 	return h.again(ctx, func() error {
 		b, item, err := h.build(ctx, id)
 		if err != nil || b.Status != Running {
@@ -180,7 +193,7 @@ func (h *Hub) putBack(ctx context.Context, id string) error {
 			return err
 		}
 		q.without(id)
-		q.Waiting = append([]string{id}, q.Waiting...)
+		q.Waiting, q.Started = append([]string{id}, q.Waiting...), turn
 		ops := append(q.ops(), store.Delete(tokenKey(b.TokenID)))
 		b.Status, b.Step, b.StartedAt, b.TokenID = Waiting, StepQueued, Time{}, ""
 		return h.Records.Write(ctx, append(ops, b.ops(item.Version)...)...)

@@ -88,7 +88,9 @@ type newRepository struct {
 
 func repositoryRoutes() []web.Route {
 	read := web.Needs{Read: []store.Table{store.Repositories}}
-	write := web.Needs{Write: []store.Table{store.Repositories}}
+	shows := web.Needs{Read: []store.Table{store.Repositories, store.Builds}}
+	write := web.Needs{Write: []store.Table{store.Repositories, store.Builds}}
+	stars := web.Needs{Write: []store.Table{store.Repositories}}
 	sweeps := web.Needs{Write: []store.Table{store.Repositories, store.Tags}} // the note for the sweep
 	return []web.Route{
 		{
@@ -115,7 +117,7 @@ func repositoryRoutes() []web.Route {
 			Handle: listRepositories,
 		},
 		{
-			Name: "repository-get", Method: "GET", Pattern: "/v1/repositories/{namespace}/{repo}", Rule: web.RepositoryReader, Needs: read,
+			Name: "repository-get", Method: "GET", Pattern: "/v1/repositories/{namespace}/{repo}", Rule: web.RepositoryReader, Needs: shows,
 			Doc:    web.Doc{Summary: "Show a repository", Answers: map[int]any{200: repository{}}},
 			Handle: getRepository,
 		},
@@ -134,12 +136,12 @@ func repositoryRoutes() []web.Route {
 			Handle: deleteRepository,
 		},
 		{
-			Name: "repository-star", Method: "PUT", Pattern: "/v1/repositories/{namespace}/{repo}/star", Rule: web.RepositoryKnown, Needs: write,
+			Name: "repository-star", Method: "PUT", Pattern: "/v1/repositories/{namespace}/{repo}/star", Rule: web.RepositoryKnown, Needs: stars,
 			Doc:    web.Doc{Summary: "Star a repository", Answers: map[int]any{204: nil}},
 			Handle: func(c *web.Call) error { return star(c, true) },
 		},
 		{
-			Name: "repository-unstar", Method: "DELETE", Pattern: "/v1/repositories/{namespace}/{repo}/star", Rule: web.RepositoryKnown, Needs: write,
+			Name: "repository-unstar", Method: "DELETE", Pattern: "/v1/repositories/{namespace}/{repo}/star", Rule: web.RepositoryKnown, Needs: stars,
 			Doc:    web.Doc{Summary: "Take a star back", Answers: map[int]any{204: nil}},
 			Handle: func(c *web.Call) error { return star(c, false) },
 		},
@@ -227,7 +229,22 @@ func getRepository(c *web.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(200, show(v))
+	return answerRepository(c, v)
+}
+
+// answerRepository shows a repository, to its writers with how it is built.
+func answerRepository(c *web.Call, v hub.RepositoryView) error {
+	shown := show(v)
+	if v.Automated && c.Grant.Member >= hub.Writer {
+		b, err := c.Hub.BuildConfig(c.Context(), c.Grant)
+		if err != nil {
+			return err
+		}
+		if shown.BuildConfig, err = showConfig(c, v.Path(), b); err != nil {
+			return err
+		}
+	}
+	return c.JSON(200, shown)
 }
 
 func updateRepository(c *web.Call) error {
@@ -239,7 +256,7 @@ func updateRepository(c *web.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(200, show(v))
+	return answerRepository(c, v)
 }
 
 func deleteRepository(c *web.Call) error {

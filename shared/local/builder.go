@@ -138,6 +138,9 @@ func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader, dir string) {
 	if rm := removeAll(dir); rm != nil {
 		b.log.Error("a build's folder is left behind", "build", j.BuildID, "dir", dir, "err", rm)
 	}
+	if result != nil && died != "" && result.Status != hub.Succeeded {
+		result.Detail = died + "\n"
+	}
 	if result == nil {
 		why := died
 		if why == "" {

@@ -1,0 +1,825 @@
+package hubapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"berth/shared/hub"
+)
+
+// machine is a Builder whose builds go on until the test ends them.
+type machine struct {
+	mu      sync.Mutex
+	most    int
+	jobs    []hub.Job
+	stopped []string
+}
+
+func (m *machine) Start(_ context.Context, j hub.Job) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.jobs) >= m.most {
+		return hub.ErrBuilderFull
+	}
+	m.jobs = append(m.jobs, j)
+	return nil
+}
+
+func (m *machine) Stop(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped = append(m.stopped, id)
+	return nil
+}
+
+// The bodies are those that the API's description prints.
+const (
+	printedCreate = `{
+    "repo_name": "docker_images_test",
+    "description": "docker images",
+    "full_description": "",
+    "is_public": true,
+    "build_config": {
+        "code_repo_client": "GitHub",
+        "code_repo_namespace": "yournamespace",
+        "code_repo_name": "Docker-image",
+        "build_node": "in",
+        "email_enabled": false,
+        "tag_configs": [
+            {
+                "code_repo_type": "branch",
+                "code_repo_type_value": "master",
+                "docker_repo_tag": "latest",
+                "build_context_path": "/",
+                "dockerfile_location": "/",
+                "is_active": false,
+                "build_cache_enabled": true,
+                "version_tagging": 1
+            }
+        ]
+    }
+}`
+	printedCreated = `{
+    "repo_starred_count": 0,
+    "namespace": "madams",
+    "logo_file": "/static/images/user/default-logo.png",
+    "repo_path": "madams/docker_images_test",
+    "repo_name": "docker_images_test",
+    "description": "docker images",
+    "full_description": "",
+    "created_by": "madams",
+    "created_at": "2015-09-02T08:37:13.728Z",
+    "updated_at": "2015-09-02T08:37:13.728Z",
+    "is_public": true,
+    "is_automated": true,
+    "download": 0,
+    "upload": 0,
+    "pulled_at": null,
+    "pushed_at": null
+}`
+	printedConfig = `{
+        "id": 1,
+        "docker_repo_path": "madams/docker_images_test",
+        "code_repo_client": "GitHub",
+        "code_repo_path": "yournamespace/Docker-image",
+        "code_repo_webhook_code": null,
+        "created_by": "madams",
+        "build_node": "in",
+        "email_enabled": false,
+        "code_repo_path_url": "https://github.com/yournamespace/Docker-image",
+        "deploy_url": "https://github.com/yournamespace/Docker-image/settings/keys"
+}`
+	printedTagConfig = `{
+                "id": 2,
+                "docker_build_config_id": 1,
+                "docker_repo_tag": "latest",
+                "dockerfile_location": "/",
+                "code_repo_type": "branch",
+                "code_repo_type_value": "master",
+                "is_active": false,
+                "version_tagging": 1,
+                "build_context_path": "/",
+                "build_cache_enabled": true
+}`
+	printedSimple = `{
+      "build_config": {
+          "code_repo_client": "Simple",
+          "code_repo_clone_url": "http://github.com/example/example.git",
+          "tag_configs": [
+              {
+                  "code_repo_type": "branch",
+                      "code_repo_type_value": "master",
+                  "docker_repo_tag": "latest",
+                  "dockerfile_location": "/",
+                  "is_active": false,
+                  "build_cache_enabled": true,
+                  "version_tagging": 1
+              }
+          ]
+      }
+}`
+	printedUpdate = `{
+  "build_node": "in",
+  "tag_configs": [{
+    "id": 1,
+    "docker_repo_tag": "release",
+    "docker_build_config_id": 1,
+    "dockerfile_location": "/",
+    "code_repo_type": "branch",
+    "code_repo_type_value": "master",
+    "is_active": false,
+    "version_tagging": 1,
+    "build_context_path": "/",
+    "build_cache_enabled": true
+  },
+  {
+    "docker_repo_tag": "latest",
+    "dockerfile_location": "/aa",
+    "code_repo_type": "branch",
+    "code_repo_type_value": "master",
+    "is_active": false,
+    "version_tagging": 1,
+    "build_context_path": "/aa",
+    "build_cache_enabled": true
+  }]
+}`
+	printedBuild = `{
+    "namespace": "madams",
+    "repo_name": "docker_images_test",
+    "tag": "latest",
+    "code_commit_id": "552819d5c903472a36696e8ac620ac250e49829d"
+}`
+)
+
+const (
+	buildsRepo = "/v1/repositories/madams/docker_images_test"
+	headCommit = "552819d5c903472a36696e8ac620ac250e49829d"
+)
+
+// under is an object within an object.
+func (o object) under(t *testing.T, name string) object {
+	t.Helper()
+	m, ok := o[name].(map[string]any)
+	if !ok {
+		t.Fatalf("%s is %v, want an object", name, o[name])
+	}
+	return m
+}
+
+// tags are the tag configurations of a build configuration.
+func (o object) tags(t *testing.T) (list []object) {
+	t.Helper()
+	all, ok := o["tag_configs"].([]any)
+	if !ok {
+		t.Fatalf("tag_configs is %v, want a list", o["tag_configs"])
+	}
+	for _, e := range all {
+		list = append(list, e.(map[string]any))
+	}
+	return list
+}
+
+var isUUID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+
+func TestBuildRepositoryAsPrinted(t *testing.T) {
+	a := newRepoAPI(t)
+	for _, path := range []string{"/v1/repositories/madams", "/v1/repositories/madams/"} {
+		var made object
+		a.do("madams", "POST", path, printedCreate).is(201, &made)
+		made.has(t, printedCreated)
+		config := made.under(t, "build_config")
+		if strings.HasSuffix(path, "/") { // the second one, after the first was deleted
+			if config["id"] != 3.0 || config.tags(t)[0]["id"] != 4.0 || config.tags(t)[0]["docker_build_config_id"] != 3.0 {
+				t.Errorf("ids are used again: %v", config)
+			}
+			break
+		}
+		config.has(t, printedConfig)
+		config.tags(t)[0].has(t, printedTagConfig)
+		key, _ := config["code_repo_public_key"].(string)
+		if !strings.HasPrefix(key, "ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB") || len(key) < 500 || strings.Contains(key, "\n") {
+			t.Errorf("code_repo_public_key is %q, want ssh-rsa of 3072 bits", key)
+		}
+		var detail object
+		a.do("madams", "GET", buildsRepo, nil).is(200, &detail)
+		detail.has(t, printedCreated)
+		detail.under(t, "build_config").has(t, printedConfig)
+		a.whole()
+		a.do("madams", "DELETE", buildsRepo+"/", nil).is(204, nil)
+	}
+	var simple object
+	a.do("madams", "POST", "/v1/repositories/madams", `{"repo_name":"simple",`+strings.TrimPrefix(printedSimple, "{")).is(201, &simple)
+	simple.under(t, "build_config").has(t, `{"code_repo_client": "Simple", "code_repo_path": "http://github.com/example/example.git",
+		"code_repo_clone_url": "http://github.com/example/example.git", "code_repo_path_url": null, "code_repo_http_url": null,
+		"deploy_url": null, "build_node": "in", "email_enabled": false}`)
+	simple.under(t, "build_config").tags(t)[0].has(t, `{"build_context_path": "/", "version_tagging": 1}`)
+}
+
+func TestBuildConfigUpdateAsPrinted(t *testing.T) {
+	a := newRepoAPI(t)
+	a.do("madams", "POST", "/v1/repositories/madams", printedCreate).is(201, &object{})
+	a.do("madams", "PUT", buildsRepo+"/build-config", printedUpdate).fails(400, "invalid_field", "id", "1")
+
+	first := strings.Replace(printedUpdate, `"id": 1`, `"id": 2`, 1)
+	var config object
+	a.do("madams", "PUT", buildsRepo+"/build-config", first).is(200, &config)
+	config.has(t, printedConfig)
+	tags := config.tags(t)
+	if len(tags) != 2 {
+		t.Fatalf("tag_configs: %v", tags)
+	}
+	tags[0].has(t, strings.Replace(printedTagConfig, `"latest"`, `"release"`, 1))
+	tags[1].has(t, `{"id": 3, "docker_build_config_id": 1, "docker_repo_tag": "latest", "dockerfile_location": "/aa",
+		"code_repo_type": "branch", "code_repo_type_value": "master", "is_active": false, "version_tagging": 1,
+		"build_context_path": "/aa", "build_cache_enabled": true}`)
+
+	// One that is left out is deleted, and its id stays used.
+	var left object
+	a.do("madams", "PUT", buildsRepo+"/build-config", `{"build_node":"cn","email_enabled":true,"tag_configs":[{"id":3},{"docker_repo_tag":"new"}]}`).is(200, &left)
+	left.has(t, `{"id": 1, "build_node": "cn", "email_enabled": true}`)
+	tags = left.tags(t)
+	tags[0].has(t, `{"id": 3, "docker_repo_tag": "latest", "dockerfile_location": "/aa", "version_tagging": 1}`)
+	tags[1].has(t, `{"id": 4, "docker_repo_tag": "new", "dockerfile_location": "/", "build_context_path": "/", "code_repo_type": "branch",
+		"code_repo_type_value": "master", "is_active": false, "build_cache_enabled": true, "version_tagging": 0,
+		"build_args": {}, "platforms": [], "build_secrets": []}`)
+	a.do("madams", "PUT", buildsRepo+"/build-config", `{"tag_configs":[{"id":2}]}`).fails(400, "invalid_field", "id")
+
+	// Without tag_configs they stay; refusals change nothing.
+	for _, body := range []string{
+		`{"tag_configs":[{"id":3},{"docker_repo_tag":"latest"}]}`,
+		`{"tag_configs":[{"id":3},{"id":3,"docker_repo_tag":"other"}]}`,
+		`{"build_node":"eu"}`,
+	} {
+		a.do("madams", "PUT", buildsRepo+"/build-config", body).fails(400, "invalid_field")
+	}
+	var same object
+	a.do("madams", "PUT", buildsRepo+"/build-config", `{}`).is(200, &same)
+	if fmt.Sprint(same) != fmt.Sprint(left) {
+		t.Errorf("an empty change makes %v of %v", same, left)
+	}
+	a.make("plain", true)
+	a.do("madams", "PUT", "/v1/repositories/madams/plain/build-config", `{}`).fails(404, "not_found")
+	a.whole()
+}
+
+func TestBuildConfigDefaultsAndLinks(t *testing.T) {
+	a := newRepoAPI(t)
+	for client, want := range map[string]string{
+		"GitHub":    `{"code_repo_path_url": "https://github.com/o/c", "deploy_url": "https://github.com/o/c/settings/keys"}`,
+		"GitLab":    `{"code_repo_path_url": "https://gitlab.com/o/c", "deploy_url": "https://gitlab.com/o/c/-/settings/repository"}`,
+		"Bitbucket": `{"code_repo_path_url": "https://bitbucket.org/o/c", "deploy_url": "https://bitbucket.org/o/c/admin/access-keys/"}`,
+		"OSChina":   `{"code_repo_path_url": "https://gitee.com/o/c", "deploy_url": "https://gitee.com/o/c/deploy_keys"}`,
+		"GitCafe":   `{"code_repo_path_url": "https://gitcafe.com/o/c", "deploy_url": null}`,
+	} {
+		name := strings.ToLower(client)
+		var made object
+		a.do("madams", "POST", "/v1/repositories/madams", fmt.Sprintf(
+			`{"repo_name":%q,"build_config":{"code_repo_client":%q,"code_repo_namespace":"o","code_repo_name":"c","tag_configs":[{"docker_build_tag":"v1"},{}]}}`, name, client)).is(201, &made)
+		config := made.under(t, "build_config")
+		config.has(t, want)
+		config.has(t, fmt.Sprintf(`{"code_repo_path": "o/c", "code_repo_http_url": %q, "docker_repo_path": "madams/%s", "build_node": "in", "email_enabled": false}`,
+			config["code_repo_path_url"], name))
+		config.tags(t)[0].has(t, `{"docker_repo_tag": "v1"}`)
+		config.tags(t)[1].has(t, `{"docker_repo_tag": "latest", "code_repo_type": "branch", "code_repo_type_value": "master", "dockerfile_location": "/",
+			"build_context_path": "/", "is_active": false, "build_cache_enabled": true, "version_tagging": 0}`)
+	}
+	a.do("madams", "POST", "/v1/builds", `{"namespace":"madams","repo_name":"gitcafe","tag":"v1"}`).fails(400, "invalid_field", "GitCafe")
+
+	// A webhook is there from the first active entry on, for writers alone.
+	var active object
+	a.do("madams", "PUT", "/v1/repositories/madams/github/build-config", `{"tag_configs":[{"is_active":true}]}`).is(200, &active)
+	code, _ := active["code_repo_webhook_code"].(string)
+	if len(code) != 32 || len(active["code_repo_webhook_secret"].(string)) < 32 {
+		t.Errorf("the webhook is %v", active)
+	}
+	a.do("madams", "PUT", "/v1/repositories/madams/github/build-config", `{"tag_configs":[{}]}`).is(200, &active)
+	if active["code_repo_webhook_code"] != code {
+		t.Errorf("the webhook's code changed from %s to %v", code, active["code_repo_webhook_code"])
+	}
+}
+
+func TestBuildConfigRefusals(t *testing.T) {
+	a := newRepoAPI(t)
+	refused := func(field, config string) {
+		t.Helper()
+		a.do("madams", "POST", "/v1/repositories/madams", `{"repo_name":"no","build_config":`+config+`}`).fails(400, "invalid_field", field)
+	}
+	for _, dir := range []string{"../../etc", "/../etc", "/a/../../etc", "..", `a\b`, "a\x00b", "a\nb"} {
+		for _, field := range []string{"build_context_path", "dockerfile_location"} {
+			refused(field, fmt.Sprintf(`{"code_repo_client":"Simple","code_repo_clone_url":"https://git.example/x.git","tag_configs":[{%q:%s}]}`, field, quoted(dir)))
+		}
+	}
+	for _, address := range []string{
+		"", "file:///etc", "ext::sh -c id", "git://git.example/x", "/srv/x", "../x", "git@git.example:x/y", "-oProxyCommand=id",
+		"--upload-pack=touch /tmp/x", "https://user:pw@git.example/x", "https://user@git.example/x", "ssh://git:pw@git.example/x",
+		"ssh://-oProxyCommand=id/x", "ssh://-x@git.example/x", "https://-h/x", "https://git.example", "https:///x", "http://git.example/x?y=1",
+		"https://git.example/x#y", "https://git.example/x y", "https://git.example/\nx", "https://git.example/" + strings.Repeat("x", 2100),
+	} {
+		refused("code_repo_clone_url", fmt.Sprintf(`{"code_repo_client":"Simple","code_repo_clone_url":%s}`, quoted(address)))
+	}
+	for _, ref := range []string{"", "--upload-pack=id", "a..b", "a b", "a~1", "^a", "a:b", "/a", "a/", "a//b", ".a", "a.lock", "@", "a@{1}", "a\x01", "/(/", strings.Repeat("a", 256)} {
+		refused("code_repo_type_value", fmt.Sprintf(`{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c","tag_configs":[{"code_repo_type_value":%s}]}`, quoted(ref)))
+	}
+	for field, config := range map[string]string{
+		"code_repo_client":    `{"code_repo_client":"SourceForge","code_repo_namespace":"o","code_repo_name":"c"}`,
+		"code_repo_namespace": `{"code_repo_client":"GitHub","code_repo_namespace":"../o","code_repo_name":"c"}`,
+		"code_repo_name":      `{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c/../../x"}`,
+		"build_node":          `{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c","build_node":"eu"}`,
+		"code_repo_type":      `{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c","tag_configs":[{"code_repo_type":"commit"}]}`,
+		"docker_repo_tag":     `{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c","tag_configs":[{},{}]}`,
+		"version_tagging":     `{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c","tag_configs":[{"version_tagging":3}]}`,
+		"build_args":          `{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c","tag_configs":[{"build_args":{"a b":"c"}}]}`,
+		"platforms":           `{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c","tag_configs":[{"platforms":["--x"]}]}`,
+		"build_secrets":       `{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c","tag_configs":[{"build_secrets":["../x"]}]}`,
+	} {
+		refused(field, config)
+	}
+	a.do("madams", "GET", "/v1/repositories/madams/no", nil).fails(404, "repository_not_found")
+	a.whole()
+}
+
+func quoted(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}
+
+// buildRepository makes the printed build repository, and a machine with room for
+// so many builds.
+func buildRepository(t *testing.T, most int) (*repoAPI, *machine) {
+	t.Helper()
+	a := newRepoAPI(t)
+	m := &machine{most: most}
+	a.hub.Builder = m
+	a.do("madams", "POST", "/v1/repositories/madams", printedCreate).is(201, &object{})
+	return a, m
+}
+
+// build asks for the printed build and returns its id.
+func (a *repoAPI) build() string {
+	a.t.Helper()
+	var b object
+	a.do("madams", "POST", "/v1/builds", printedBuild).is(201, &b)
+	return b["build_id"].(string)
+}
+
+// tell is what a runner tells of a build.
+func (a *repoAPI) tell(id string, e hub.BuildEvent) {
+	a.t.Helper()
+	if err := a.hub.BuildEvent(context.Background(), id, e); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func TestBuildAsPrinted(t *testing.T) {
+	a, m := buildRepository(t, 1)
+	var b object
+	a.do("madams", "POST", "/v1/builds", printedBuild).is(201, &b)
+	const asked = `"created_at": "2015-09-02T08:17:42.581Z",
+    "code_head_commit": "552819d5c903472a36696e8ac620ac250e49829d",
+    "code_repo_client": "GitHub",
+    "code_repo_path": "yournamespace/Docker-image",
+    "code_repo_type": "branch",
+    "code_repo_type_value": "master",
+    "created_by": "madams",
+    "docker_repo_path": "madams/docker_images_test",
+    "docker_repo_tag": "latest",
+    "docker_repo_version_tag": "v20141119.055422",
+    "dockerfile_location": "/",
+    "auto_created": false,
+    "build_node": "in",
+    "build_context_path": "/",
+    "build_cache_enabled": true,
+    "code_repo_http_url": "https://github.com/yournamespace/Docker-image",
+    "code_commit_http_url": "https://github.com/yournamespace/Docker-image/commit/552819d5c903472a36696e8ac620ac250e49829d",
+    "code_repo_branch_url": "https://github.com/yournamespace/Docker-image/tree/master"`
+	b.has(t, `{"started_at": null, "ended_at": null, "image_id": null, "status": "W", "step_at": 1, "is_removable": true,
+		"detail": "build request was created.\n",`+asked+`}`)
+	id, _ := b["build_id"].(string)
+	if !isUUID.MatchString(id) {
+		t.Errorf("build_id is %q, want a UUID", id)
+	}
+	var running object
+	a.do("madams", "GET", "/v1/builds/"+id, nil).is(200, &running)
+	running.has(t, `{"started_at": "2015-09-02T08:17:42.691Z", "ended_at": null, "image_id": null, "status": "I", "step_at": 10, "is_removable": true,`+asked+`}`)
+	if len(m.jobs) != 1 || m.jobs[0].Commit != headCommit || m.jobs[0].Version != "v20141119.055422" || m.jobs[0].Ref != "master" {
+		t.Fatalf("the job is %+v", m.jobs)
+	}
+	a.now = a.now.Add(time.Second)
+	for _, step := range []int{20, 30, 40} {
+		a.tell(id, hub.BuildEvent{Step: step})
+		var at object
+		a.do("madams", "GET", "/v1/builds/"+id, nil).is(200, &at)
+		at.has(t, fmt.Sprintf(`{"status": "I", "step_at": %d}`, step))
+	}
+	a.tell(id, hub.BuildEvent{Result: &hub.BuildResult{Status: hub.Succeeded, Detail: "done\n", Digest: "sha256:" + strings.Repeat("b", 64), ImageID: "sha256:a31664dde7e0" + strings.Repeat("0", 52)}})
+	var over object
+	a.do("madams", "GET", "/v1/builds/"+id, nil).is(200, &over)
+	over.has(t, `{"started_at": "2015-09-02T08:17:42.691Z", "ended_at": "2015-09-02T08:18:13.011Z", "image_id": "a31664dde7e0",
+		"status": "S", "step_at": 50, "is_removable": false,`+asked+`}`)
+	var list page
+	a.do("madams", "GET", "/v1/builds", nil).is(200, &list)
+	if list.Count != 1 || len(list.Results) != 1 || list.Next != nil || list.Previous != nil {
+		t.Fatalf("the list is %v", list)
+	}
+	list.Results[0].has(t, `{"build_id": "`+id+`", "status": "S", "image_id": "a31664dde7e0",`+asked+`}`)
+
+	// What comes after its end changes nothing, and it cannot be ended again.
+	a.tell(id, hub.BuildEvent{Step: 20, Result: &hub.BuildResult{Status: hub.Failed}})
+	a.do("madams", "GET", "/v1/builds/"+id, nil).is(200, &over)
+	over.has(t, `{"status": "S", "step_at": 50}`)
+	a.do("madams", "DELETE", "/v1/builds/"+id, nil).fails(409, "conflict", "S")
+}
+
+func TestBuildRefusals(t *testing.T) {
+	a, _ := buildRepository(t, 0)
+	a.make("plain", true)
+	post := func(body string) repoAnswer { return a.do("madams", "POST", "/v1/builds", body) }
+	post(`{"namespace":"madams","repo_name":"docker_images_test","tag":"nightly"}`).fails(400, "invalid_field", "tag", "nightly")
+	post(`{"namespace":"madams","repo_name":"docker_images_test"}`).fails(400, "invalid_field", "tag")
+	for _, commit := range []string{"5528", strings.Repeat("g", 40), strings.Repeat("A", 40), "--upload-pack=id", headCommit + "\\n"} {
+		post(`{"namespace":"madams","repo_name":"docker_images_test","tag":"latest","code_commit_id":"`+commit+`"}`).fails(400, "invalid_field", "code_commit_id")
+	}
+	post(`{"namespace":"madams","repo_name":"plain","tag":"latest"}`).fails(404, "not_found")
+	post(`{"namespace":"madams","repo_name":"none","tag":"latest"}`).fails(404, "repository_not_found")
+	a.do("", "POST", "/v1/builds", printedBuild).fails(401, "unauthenticated")
+	a.do("stranger", "POST", "/v1/builds", printedBuild).fails(403, "permission_denied")
+	var list page
+	a.do("madams", "GET", "/v1/builds?namespace=madams", nil).is(200, &list)
+	if list.Count != 0 {
+		t.Errorf("refused builds are listed: %v", list)
+	}
+	// A branch's latest commit is not known until it is cloned.
+	var b object
+	post(`{"namespace":"madams","repo_name":"docker_images_test","tag":"latest","code_commit_id":null}`).is(201, &b)
+	b.has(t, `{"code_head_commit": null, "code_commit_http_url": null}`)
+}
+
+func TestBuildVersionTags(t *testing.T) {
+	a, _ := buildRepository(t, 100)
+	a.hub.Options.Builds.Running = 100
+	want := []string{"v20141119.055422", "v20141119.055423", "v20141119.055424"}
+	for _, w := range want {
+		var b object
+		a.do("madams", "POST", "/v1/builds", printedBuild).is(201, &b)
+		if b["docker_repo_version_tag"] != w {
+			t.Errorf("docker_repo_version_tag is %v, want %s", b["docker_repo_version_tag"], w)
+		}
+	}
+	var config object
+	a.do("madams", "PUT", buildsRepo+"/build-config", `{"tag_configs":[{"version_tagging":2},{"docker_repo_tag":"none","version_tagging":0}]}`).is(200, &config)
+	var b object
+	a.do("madams", "POST", "/v1/builds", `{"namespace":"madams","repo_name":"docker_images_test","tag":"latest"}`).is(201, &b)
+	b.has(t, `{"docker_repo_version_tag": null}`)
+	id := b["build_id"].(string)
+	a.tell(id, hub.BuildEvent{Commit: headCommit})
+	a.do("madams", "GET", "/v1/builds/"+id, nil).is(200, &b)
+	b.has(t, `{"docker_repo_version_tag": "`+headCommit+`", "code_head_commit": "`+headCommit+`",
+		"code_commit_http_url": "https://github.com/yournamespace/Docker-image/commit/`+headCommit+`"}`)
+	a.do("madams", "POST", "/v1/builds", `{"namespace":"madams","repo_name":"docker_images_test","tag":"none"}`).is(201, &b)
+	b.has(t, `{"docker_repo_version_tag": null}`)
+
+	// Many at the same moment, over HTTP: each second is taken once.
+	a.do("madams", "PUT", buildsRepo+"/build-config", `{"tag_configs":[{"version_tagging":1}]}`).is(200, &config)
+	a.hub.Builder = nil
+	got := make([]string, 8)
+	var wg sync.WaitGroup
+	for i := range got {
+		wg.Go(func() {
+			var b struct {
+				Tag string `json:"docker_repo_version_tag"`
+			}
+			r := a.do("madams", "POST", "/v1/builds", printedBuild)
+			if json.Unmarshal(r.body, &b) != nil || r.status != 201 {
+				t.Errorf("%d %s", r.status, r.body)
+			}
+			got[i] = b.Tag
+		})
+	}
+	wg.Wait()
+	slices.Sort(got)
+	for i, tag := range got {
+		if want := fmt.Sprintf("v20141119.0554%d", 25+i); tag != want {
+			t.Errorf("version tag %d is %s, want %s", i, tag, want)
+		}
+	}
+}
+
+func TestBuildKeepsItsTagConfiguration(t *testing.T) {
+	a, m := buildRepository(t, 0)
+	id := a.build()
+	a.do("madams", "PUT", buildsRepo+"/build-config", `{"build_node":"cn","tag_configs":[{"id":2,"code_repo_type_value":"develop","build_context_path":"/x","build_cache_enabled":false}]}`).is(200, &object{})
+	var b object
+	a.do("madams", "GET", "/v1/builds/"+id, nil).is(200, &b)
+	b.has(t, `{"build_node": "in", "code_repo_type_value": "master", "build_context_path": "/", "build_cache_enabled": true,
+		"code_repo_branch_url": "https://github.com/yournamespace/Docker-image/tree/master"}`)
+	a.do("madams", "PUT", buildsRepo+"/build-config", `{"tag_configs":[]}`).is(200, &object{})
+	m.most = 1
+	if err := a.hub.Dispatch(context.Background()); err != nil || len(m.jobs) != 1 {
+		t.Fatalf("%v, jobs %v", err, m.jobs)
+	}
+	if j := m.jobs[0]; j.Ref != "master" || j.Context != "." || !j.Cache {
+		t.Errorf("the job is %+v", j)
+	}
+	a.do("madams", "POST", "/v1/builds", printedBuild).fails(400, "invalid_field", "tag")
+}
+
+func TestBuildListPagesAndFilters(t *testing.T) {
+	a, _ := buildRepository(t, 100)
+	a.hub.Options.Builds = hub.BuildLimits{Running: 100, Waiting: 100}
+	a.do("madams", "POST", "/v1/repositories/madams", strings.NewReplacer("docker_images_test", "other", `"latest"`, `"v1"`).Replace(printedCreate)).is(201, &object{})
+	var ids []string
+	for i := range 25 {
+		a.now = a.now.Add(time.Second)
+		id := a.build()
+		ids = append([]string{id}, ids...)
+		if i%5 == 0 {
+			a.tell(id, hub.BuildEvent{Result: &hub.BuildResult{Status: hub.Failed, Detail: "no\n"}})
+		}
+	}
+	a.now = a.now.Add(time.Second)
+	var other object
+	a.do("madams", "POST", "/v1/builds", `{"namespace":"madams","repo_name":"other","tag":"v1"}`).is(201, &other)
+	of := func(query string, count int64, wantIDs []string) page {
+		t.Helper()
+		var p page
+		a.do("madams", "GET", "/v1/builds"+query, nil).is(200, &p)
+		var got []string
+		for _, b := range p.Results {
+			got = append(got, b["build_id"].(string))
+		}
+		if p.Count != count || !slices.Equal(got, wantIDs) {
+			t.Errorf("%s: count %d, builds %v; want %d, %v", query, p.Count, got, count, wantIDs)
+		}
+		return p
+	}
+	all := append([]string{other["build_id"].(string)}, ids...)
+	for _, query := range []string{"?page=1", "?namespace=madams&page=1"} {
+		first := of(query, 26, all[:20])
+		if first.Previous != nil || first.Next == nil {
+			t.Fatalf("next %v, previous %v", first.Next, first.Previous)
+		}
+		next, err := url.Parse(*first.Next)
+		if err != nil || next.Host != "hub.example:8443" || next.Path != "/v1/builds" || next.Query().Get("page") != "2" {
+			t.Errorf("next is %s", *first.Next)
+		}
+		second := of("?"+next.RawQuery, 26, all[20:])
+		if second.Next != nil || second.Previous == nil {
+			t.Errorf("next %v, previous %v", second.Next, second.Previous)
+		}
+	}
+	of("?namespace=madams&repo_name=docker_images_test", 25, ids[:20])
+	of("?repo_name=other", 1, all[:1])
+	of("?namespace=madams&tag=v1", 1, all[:1])
+	of("?namespace=madams&status=F", 5, []string{ids[4], ids[9], ids[14], ids[19], ids[24]})
+	of("?namespace=madams&status=S", 0, nil)
+	of("?namespace=madams&status=F&repo_name=other", 0, nil)
+	a.do("madams", "GET", "/v1/builds?status=X", nil).fails(400, "invalid_field", "status")
+	a.do("madams", "GET", "/v1/builds?page=0", nil).fails(400, "invalid_field", "page")
+
+	// A page without a filter costs the same however many builds there are.
+	a.do("madams", "POST", "/v1/builds", `{"namespace":"madams","repo_name":"other","tag":"v1"}`).is(201, &other)
+	a.calls.Take()
+	of("?repo_name=other&page_size=1", 2, []string{other["build_id"].(string)})
+	few := a.calls.Take()
+	of("?repo_name=docker_images_test&page_size=1", 25, ids[:1])
+	if many := a.calls.Take(); many != few {
+		t.Errorf("one of 25 builds costs %+v, one of two %+v", many, few)
+	}
+}
+
+func TestBuildsAreTheirNamespaces(t *testing.T) {
+	a, _ := buildRepository(t, 1)
+	id := a.build()
+	for _, who := range []string{"stranger", ""} {
+		for _, path := range []string{"/v1/builds/" + id, "/v1/builds/" + id + "/logs"} {
+			a.do(who, "GET", path, nil).fails(404, "not_found")
+		}
+	}
+	a.do("stranger", "DELETE", "/v1/builds/"+id, nil).fails(404, "not_found")
+	a.do("", "DELETE", "/v1/builds/"+id, nil).fails(401, "unauthenticated")
+	a.do("", "GET", "/v1/builds", nil).fails(401, "unauthenticated")
+	a.do("stranger", "GET", "/v1/builds?namespace=madams", nil).fails(404, "namespace_not_found")
+	a.do("stranger", "GET", "/v1/builds?namespace=madams&repo_name=docker_images_test", nil).fails(404, "repository_not_found")
+	var own page
+	a.do("stranger", "GET", "/v1/builds", nil).is(200, &own)
+	if own.Count != 0 {
+		t.Errorf("the stranger's builds are %v", own)
+	}
+	a.do("stranger", "GET", buildsRepo+"/build-config", nil).fails(403, "permission_denied")
+	var seen object
+	a.do("stranger", "GET", buildsRepo, nil).is(200, &seen)
+	if c, ok := seen["build_config"]; ok && c != nil {
+		t.Errorf("a stranger sees the build configuration %v", c)
+	}
+	for _, who := range []string{"madams", "admin"} {
+		a.do(who, "GET", "/v1/builds/"+id, nil).is(200, &seen)
+	}
+	for _, id := range []string{"x", "..", "00000000-0000-4000-8000-000000000000"} {
+		a.do("madams", "GET", "/v1/builds/"+id, nil).is(404, &seen)
+	}
+}
+
+func TestBuildQueue(t *testing.T) {
+	a, m := buildRepository(t, 10)
+	a.hub.Options.Builds = hub.BuildLimits{Running: 2, Waiting: 3}
+	var ids []string
+	for range 5 {
+		ids = append(ids, a.build())
+	}
+	full := a.do("madams", "POST", "/v1/builds", printedBuild)
+	full.fails(429, "too_many_requests", "madams", "3")
+	if full.header.Get("Retry-After") == "" {
+		t.Error("the answer has no Retry-After")
+	}
+	states := func(want string) {
+		t.Helper()
+		var got string
+		for _, id := range ids {
+			var b object
+			a.do("madams", "GET", "/v1/builds/"+id, nil).is(200, &b)
+			got += b["status"].(string)
+		}
+		if got != want {
+			t.Errorf("the builds are %s, want %s", got, want)
+		}
+	}
+	states("IIWWW")
+	// A waiting one that is deleted never starts, a running one is stopped.
+	a.do("madams", "DELETE", "/v1/builds/"+ids[2], nil).is(204, nil)
+	states("IIDWW")
+	a.do("madams", "DELETE", "/v1/builds/"+ids[0], nil).is(204, nil)
+	states("DIDIW")
+	if !slices.Equal(m.stopped, ids[:1]) {
+		t.Errorf("stopped were %v, want the first of %v", m.stopped, ids)
+	}
+	a.do("madams", "DELETE", "/v1/builds/"+ids[0], nil).fails(409, "conflict")
+	a.do("madams", "DELETE", "/v1/builds/"+ids[2], nil).fails(409, "conflict")
+	var d object
+	a.do("madams", "GET", "/v1/builds/"+ids[2], nil).is(200, &d)
+	d.has(t, `{"status": "D", "started_at": null, "ended_at": "2015-09-02T08:18:13.011Z", "is_removable": false, "step_at": 1}`)
+	// A hub that starts again ends what ran, and goes on with what waits.
+	if err := a.hub.LoseBuilds(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	states("DFDFW")
+	if err := a.hub.Dispatch(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	states("DFDFI")
+	a.whole()
+}
+
+func TestBuildQueueTakesTurns(t *testing.T) {
+	a, m := buildRepository(t, 0)
+	a.do("stranger", "POST", "/v1/repositories/stranger", printedCreate).is(201, &object{})
+	names := make(map[string]string)
+	for i := range 4 {
+		a.now = a.now.Add(time.Second)
+		names[a.build()] = fmt.Sprint("madams ", i)
+	}
+	for i := range 2 {
+		a.now = a.now.Add(time.Second)
+		var b object
+		a.do("stranger", "POST", "/v1/builds", strings.Replace(printedBuild, "madams", "stranger", 1)).is(201, &b)
+		names[b["build_id"].(string)] = fmt.Sprint("stranger ", i)
+	}
+	var order []string
+	for range 6 {
+		m.mu.Lock()
+		m.most++
+		m.mu.Unlock()
+		for range 3 { // a machine that is full changes no turns
+			a.now = a.now.Add(time.Second)
+			if err := a.hub.Dispatch(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(m.jobs) != len(order)+1 {
+			t.Fatalf("%d builds were started, want %d", len(m.jobs), len(order)+1)
+		}
+		id := m.jobs[len(order)].BuildID
+		order = append(order, names[id])
+		a.tell(id, hub.BuildEvent{Result: &hub.BuildResult{Status: hub.Succeeded}})
+	}
+	// Which of two that never had a turn is first is open.
+	switch got := strings.Join(order, ", "); got {
+	case "madams 0, stranger 0, madams 1, stranger 1, madams 2, madams 3", "stranger 0, madams 0, stranger 1, madams 1, madams 2, madams 3":
+	default:
+		t.Errorf("the builds were started in the order %s", got)
+	}
+}
+
+// line is a line of a log as the hub API shows it.
+type line struct {
+	Seq       int64
+	Message   string
+	Level     string
+	Time      int64
+	Continued bool
+}
+
+func TestBuildLog(t *testing.T) {
+	a, _ := buildRepository(t, 1)
+	id := a.build()
+	var none []line
+	a.do("madams", "GET", "/v1/builds/"+id+"/logs", nil).is(200, &none)
+	if len(none) != 0 {
+		t.Errorf("the log is %v", none)
+	}
+	// 25,000 lines, a hundred a second, in pieces of many sizes.
+	const lines, start = 25_000, 1441770706
+	message := func(seq int64) string { return fmt.Sprintf("line %d <&> \u00e9", seq) }
+	var piece []hub.LogLine
+	for seq := int64(1); seq <= lines; seq++ {
+		level := "INFO"
+		if seq == lines {
+			level = "ERROR"
+		}
+		piece = append(piece, hub.LogLine{Seq: seq, Time: start + (seq-1)/100, Level: level, Message: message(seq)})
+		if seq%777 == 0 || seq == lines {
+			a.tell(id, hub.BuildEvent{Lines: piece})
+			a.tell(id, hub.BuildEvent{Lines: piece}) // a runner may tell twice
+			piece = nil
+		}
+	}
+	// want reads a log along Link, and compares it.
+	want := func(query string, first, last int64) (pieces int) {
+		t.Helper()
+		next := "/v1/builds/" + id + "/logs" + query
+		seq := first
+		for next != "" {
+			pieces++
+			var got []line
+			r := a.do("madams", "GET", next, nil).is(200, &got)
+			for _, l := range got {
+				if l.Seq != seq || l.Message != message(seq) || l.Time != start+(seq-1)/100 || l.Continued || (l.Level != "INFO") != (seq == lines) {
+					t.Fatalf("%s: line %d is %+v", next, seq, l)
+				}
+				seq++
+			}
+			next = ""
+			if link := r.header.Get("Link"); link != "" {
+				at, _, _ := strings.Cut(strings.TrimPrefix(link, "<"), ">")
+				u, err := url.Parse(at)
+				if err != nil || u.Host != "hub.example:8443" || !strings.HasSuffix(link, `>; rel="next"`) {
+					t.Fatalf("Link is %s", link)
+				}
+				next = u.RequestURI()
+			}
+		}
+		if seq != last+1 {
+			t.Errorf("%s: the last line is %d, want %d", query, seq-1, last)
+		}
+		return pieces
+	}
+	if pieces := want("", 1, lines); pieces != 3 {
+		t.Errorf("the log came in %d pieces", pieces)
+	}
+	want("?after=0", 1, lines)
+	want("?after=24990", 24_991, lines)
+	want("?after=25000", 25_001, lines)
+	want("?after=99999", 25_001, lines)
+	want(fmt.Sprintf("?start_time=%d", start+249), 24_901, lines)
+	want(fmt.Sprintf("?end_time=%d", start), 1, 100)
+	want(fmt.Sprintf("?start_time=%d&end_time=%d", start+100, start+101), 10_001, 10_200)
+	want(fmt.Sprintf("?start_time=%d&end_time=%d&after=10150", start+100, start+101), 10_151, 10_200)
+	want(fmt.Sprintf("?start_time=%d&end_time=%d", start+1, start+149), 101, 15_000)
+	want(fmt.Sprintf("?start_time=%d", start+1000), 25_001, lines)
+	want(fmt.Sprintf("?end_time=%d", start-1), 1, 0)
+	for _, q := range []string{"start_time=x", "end_time=-1", "after=1.5"} {
+		name, _, _ := strings.Cut(q, "=")
+		a.do("madams", "GET", "/v1/builds/"+id+"/logs?"+q, nil).fails(400, "invalid_field", name)
+	}
+	// The printed fields, with their types.
+	var raw []object
+	a.do("madams", "GET", fmt.Sprintf("/v1/builds/%s/logs?end_time=%d", id, start), nil).is(200, &raw)
+	raw[0].has(t, `{"message": "line 1 <&> \u00e9", "level": "INFO", "time": 1441770706, "seq": 1, "continued": false}`)
+	a.do("madams", "GET", "/v1/builds/00000000-0000-4000-8000-000000000000/logs", nil).fails(404, "not_found")
+}
+
+func TestBuildsGoWithTheirRepository(t *testing.T) {
+	a, _ := buildRepository(t, 1)
+	id, waits := a.build(), a.build()
+	a.tell(id, hub.BuildEvent{Lines: []hub.LogLine{{Seq: 1, Time: 1, Level: "INFO", Message: "x"}}})
+	a.do("madams", "DELETE", buildsRepo, nil).is(204, nil)
+	for _, id := range []string{id, waits} {
+		a.do("madams", "GET", "/v1/builds/"+id, nil).fails(404, "not_found")
+	}
+	if _, err := a.hub.Sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var list page
+	a.do("madams", "GET", "/v1/builds", nil).is(200, &list)
+	if list.Count != 0 || len(list.Results) != 0 {
+		t.Errorf("the builds of a deleted repository are listed: %v", list)
+	}
+	a.whole()
+}
