@@ -224,7 +224,11 @@ func (h *Hub) Commit(ctx context.Context, g Grant, id, digest string, last Chunk
 			return u, err
 		}
 	}
-	return u, h.commit(ctx, g, u, digest)
+	err = h.commit(ctx, g, u, digest)
+	if is(err, BadDigest) { // there is no upload any more to go on with
+		u = Upload{}
+	}
+	return u, err
 }
 
 // Push is a whole blob in one request: StartUpload and Commit at once.

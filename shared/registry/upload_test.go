@@ -148,7 +148,10 @@ func TestUploadEnds(t *testing.T) {
 	t.Run("with other bytes", func(t *testing.T) {
 		at := begin()
 		r.do(as, "PATCH", at, "cantent").is(202)
-		r.do(as, "PUT", at+"?digest="+d, nil).fails(400, "DIGEST_INVALID")
+		wrong := r.do(as, "PUT", at+"?digest="+d, nil).fails(400, "DIGEST_INVALID")
+		if got := wrong.header.Get("Location"); got != "" {
+			t.Errorf("an upload that is over is said to go on at %s", got)
+		}
 		r.do(as, "GET", at, nil).fails(404, "BLOB_UPLOAD_UNKNOWN")
 		r.do(as, "POST", "/v2/alice/app/blobs/uploads/?digest="+d, "cantent").fails(400, "DIGEST_INVALID")
 		r.do(as, "POST", "/v2/alice/app/blobs/uploads/?digest="+hub.DigestOf(hub.SHA512, []byte("content")), "cantent").fails(400, "DIGEST_INVALID")
