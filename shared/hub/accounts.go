@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/mail"
+	"strings"
 	"unicode/utf8"
 
 	"berth/shared/store"
@@ -29,7 +30,7 @@ type NewAccount struct {
 // AccountExists where either is taken.
 func (h *Hub) CreateAccount(ctx context.Context, n NewAccount) (Account, error) {
 	if err := CheckNamespace(n.Name); err != nil {
-		return Account{}, FailField("username", "%s", err.(*Error).Message)
+		return Account{}, FailField("username", "%s", strings.TrimPrefix(err.(*Error).Message, "namespace: "))
 	}
 	if err := CheckPassword(n.Password); err != nil {
 		return Account{}, err

@@ -35,6 +35,9 @@ func Fail(c *Call, err error) {
 		if shape.ManageStatus != 0 {
 			status = shape.ManageStatus
 		}
+		if status == http.StatusUnauthorized {
+			h.Set("WWW-Authenticate", `Basic realm="berth"`)
+		}
 		body = ManageErrors{[]ManageError{{manageCode(shape, status), e.Message}}}
 	case Registry:
 		if shape.OCIStatus != 0 {
