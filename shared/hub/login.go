@@ -90,6 +90,9 @@ func (h *Hub) byToken(ctx context.Context, id string, m Method, proven func(*Acc
 	if a.Name == "" {
 		return Caller{}, Fail(Unauthenticated, "the access token's account is gone")
 	}
+	if err := h.rooted(ctx, &t, a); err != nil {
+		return Caller{}, err
+	}
 	c := Caller{Token: &t, Method: m}
 	if t.Robot {
 		c.MakerAdmin = a.Admin

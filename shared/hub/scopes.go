@@ -146,11 +146,7 @@ func (h *Hub) holder(ctx context.Context, subject, tokenID string) (Caller, erro
 		if t.ID == "" || !t.Expires.IsZero() && !h.Now().Before(t.Expires.Time) {
 			return c, Fail(Unauthenticated, "the access token was revoked or has expired; log in again")
 		}
-		c.Token = &t
-		if t.Robot {
-			return c, nil
-		}
-		subject = t.Account
+		c.Token, subject = &t, t.Account
 	}
 	a, _, err := h.account(ctx, subject)
 	if err != nil {
@@ -158,6 +154,15 @@ func (h *Hub) holder(ctx context.Context, subject, tokenID string) (Caller, erro
 	}
 	if a.Name == "" {
 		return c, Fail(Unauthenticated, "the account is gone")
+	}
+	if c.Token != nil {
+		if err := h.rooted(ctx, c.Token, a); err != nil {
+			return Caller{}, err
+		}
+		if c.Token.Robot {
+			c.MakerAdmin = a.Admin
+			return c, nil
+		}
 	}
 	c.Account, c.Admin = a.Name, a.Admin
 	return c, nil

@@ -26,6 +26,10 @@ type AccessToken struct {
 	Expires      Time     `json:"expires"` // zero = never
 	// Temporary tokens are in no list; the store may drop them when they expired.
 	Temporary bool `json:"temporary,omitempty"`
+	// A temporary token, which nobody can revoke by itself, ends with what it was made
+	// with: the access token of that id, or the password of that fingerprint.
+	FromToken    string `json:"from_token,omitempty"`
+	FromPassword string `json:"from_password,omitempty"`
 	// Build is the build that the token was made for: it then writes to the one
 	// repository BuildOf, and reads the others of its namespace.
 	Build   string `json:"build,omitempty"`
@@ -134,6 +138,11 @@ func (h *Hub) CreateToken(ctx context.Context, c Caller, n NewToken) (t AccessTo
 		}
 		t.NamespaceID, ns = g.NamespaceID, g.namespace
 	}
+	if t.Temporary {
+		if err := h.root(ctx, c, &t); err != nil {
+			return t, "", err
+		}
+	}
 	t, text = h.mint(t)
 	ops := tokenOps(t)
 	if t.Robot {
@@ -146,6 +155,37 @@ func (h *Hub) CreateToken(ctx context.Context, c Caller, n NewToken) (t AccessTo
 		return h.CreateToken(ctx, c, n)
 	}
 	return t, text, err
+}
+
+// root notes what a temporary token is made with; one that is made with a temporary
+// one hangs on the same.
+func (h *Hub) root(ctx context.Context, c Caller, t *AccessToken) error {
+	if c.Token != nil {
+		if t.FromToken, t.FromPassword = c.Token.FromToken, c.Token.FromPassword; t.FromToken == "" && t.FromPassword == "" {
+			t.FromToken = c.Token.ID
+		}
+		return nil
+	}
+	a, err := h.Account(ctx, c.Account)
+	t.FromPassword = a.Password.fingerprint()
+	return err
+}
+
+// rooted answers Unauthenticated where what a temporary token was made with is gone.
+// maker is the token's, as at present.
+func (h *Hub) rooted(ctx context.Context, t *AccessToken, maker Account) error {
+	gone := Fail(Unauthenticated, "the log-in ended with the password or access token that it was made with; log in again")
+	if t.FromPassword != "" && t.FromPassword != maker.Password.fingerprint() {
+		return gone
+	}
+	if t.FromToken == "" {
+		return nil
+	}
+	from, err := h.token(ctx, t.FromToken)
+	if err == nil && (from.ID == "" || from.expired(h.Now())) {
+		err = gone
+	}
+	return err
 }
 
 // mint gives a token its id, its secret and the time.

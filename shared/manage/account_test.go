@@ -78,7 +78,10 @@ func TestSecret(t *testing.T) {
 	if got := token(); got != 401 {
 		t.Errorf("after a day docker login gets %d", got)
 	}
-	a.do("", "POST", "/v2/manage/utils/secret", nil).fails(401, "4010000")
+	r := a.do("", "POST", "/v2/manage/utils/secret", nil).fails(401, "4010000")
+	if got := r.header.Get("WWW-Authenticate"); got != `Basic realm="berth"` {
+		t.Errorf("WWW-Authenticate is %q", got)
+	}
 }
 
 // A log-in made by a robot, or with a token for some repositories, can do no more.
@@ -101,4 +104,41 @@ func TestSecretIsNoStronger(t *testing.T) {
 		}
 		a.do("", "POST", aliceRepos, fields{"repository", "new", "is_public", "false"}, "Authorization", as).fails(403, "4039002")
 	}
+}
+
+// A log-in is in no list and cannot be revoked by itself: it ends with the access
+// token or password that it was made with, also where another log-in stands between.
+func TestSecretEndsWithItsMaker(t *testing.T) {
+	a := newAPI(t, "alice")
+	a.create("alice", "-secret")
+	var made struct{ ID, Token string }
+	a.do("alice", "POST", "/v1/tokens", `{"name":"ci","permissions":["push"]}`).into(201, &made)
+	_, byToken, _ := a.login("", "X-Auth-Token", made.Token)
+	_, byTokens, _ := a.login("", "X-Auth-Token", byToken)
+	_, byPassword, _ := a.login("", "Authorization", basic("alice", password))
+	_, byPasswords, _ := a.login("", "X-Auth-Token", byPassword)
+	var refresh struct {
+		Token string `json:"refresh_token"`
+	}
+	a.do("", "GET", "/v2/token?offline_token=true", nil, "Authorization", basic("alice", byToken)).into(200, &refresh)
+
+	works := func(when string, want int, secrets ...string) {
+		t.Helper()
+		for _, s := range secrets {
+			if r := a.do("", "GET", aliceRepos+"/secret", nil, "X-Auth-Token", s); r.status != want {
+				t.Errorf("%s: a log-in is answered %d, not %d", when, r.status, want)
+			}
+		}
+	}
+	works("at first", 200, byToken, byTokens, byPassword, byPasswords)
+	a.do("alice", "DELETE", "/v1/tokens/"+made.ID, nil).empty(204)
+	works("with its token revoked", 401, byToken, byTokens)
+	works("with another's token revoked", 200, byPassword, byPasswords)
+	refreshed := a.do("", "POST", "/v2/token", map[string]string{"grant_type": "refresh_token", "refresh_token": refresh.Token})
+	if refreshed.status != 401 {
+		t.Errorf("a refresh token of a log-in that ended gets %d", refreshed.status)
+	}
+
+	a.do("alice", "PUT", "/v1/auth/profile", map[string]string{"old_password": password, "password": "another " + password})
+	works("with its password changed", 401, byPassword, byPasswords)
 }
