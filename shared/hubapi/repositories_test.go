@@ -220,6 +220,10 @@ func TestCreateRepositoryRefuses(t *testing.T) {
 	for _, b := range bad {
 		a.do("madams", "POST", "/v1/repositories/madams/", b.body).fails(b.status, b.code, b.says)
 	}
+	wrong := a.do("madams", "POST", "/v1/repositories/madams/", `{"repo_name": "x", "description": {}}`)
+	if !strings.Contains(string(wrong.body), `"message":"description: must be a string`) {
+		t.Errorf("the field is named otherwise than it was sent: %s", wrong.body)
+	}
 	a.do("madams", "POST", "/v1/repositories/nobody/", object{"repo_name": "x"}).fails(404, "namespace_not_found")
 	a.do("madams", "POST", "/v1/repositories/No/", object{"repo_name": "x"}).fails(400, "invalid_namespace")
 	a.do("stranger", "POST", "/v1/repositories/madams/", object{"repo_name": "x"}).fails(403, "permission_denied")

@@ -80,7 +80,7 @@ func decodeJSON(body []byte, v any) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &wrong) && wrong.Field != "":
-		return hub.FailField(wrong.Field, "must be %s, not %s", typeName(wrong.Type), wrong.Value)
+		return hub.FailField(fieldPath(whole, wrong.Field), "must be %s, not %s", typeName(wrong.Type), wrong.Value)
 	case errors.As(err, &wrong) && wrong.Type == whole:
 		return hub.Fail(hub.BadRequest, "the body must be %s in JSON, not %s", typeName(whole), wrong.Value)
 	case errors.As(err, &wrong):
@@ -89,6 +89,19 @@ func decodeJSON(body []byte, v any) error {
 		return hub.Fail(hub.BadRequest, "a JSON body is needed")
 	}
 	return hub.Fail(hub.BadRequest, "the body is no valid JSON: %v", err)
+}
+
+// fieldPath is a field's path as the client wrote it: package json puts the names of
+// embedded structs into it, which are none of the body's.
+func fieldPath(t reflect.Type, path string) string {
+	name, rest, deeper := strings.Cut(path, ".")
+	if t.Kind() != reflect.Struct || !deeper {
+		return path
+	}
+	if f, ok := t.FieldByName(name); ok && f.Anonymous && f.Tag.Get("json") == "" {
+		return fieldPath(f.Type, rest)
+	}
+	return path
 }
 
 func typeName(t reflect.Type) string {
