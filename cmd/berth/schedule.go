@@ -26,8 +26,8 @@ func (s *settings) chores(h *hub.Hub) []chore {
 		{"count pulls", time.Second, true, h.FlushPulls},
 		{"gc", s.sweepEvery, false, func(ctx context.Context) error {
 			r, err := h.Sweep(ctx)
-			h.Log.InfoContext(ctx, "swept", "uploads", r.Uploads, "repositories", r.Repositories, "links", r.Links,
-				"blobs", r.Blobs, "objects", r.Objects, "bytes", r.Bytes)
+			h.Log.InfoContext(ctx, "swept", "uploads", r.Uploads, "repositories", r.Repositories, "namespaces", r.Namespaces,
+				"manifests", r.Manifests, "links", r.Links, "blobs", r.Blobs, "objects", r.Objects, "bytes", r.Bytes)
 			return err
 		}},
 		{"retention", s.retentionEvery, false, func(ctx context.Context) error {
