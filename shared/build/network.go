@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -33,7 +32,12 @@ const proxyPort = "3128"
 
 // doors serves the way out of a build's network, until the listener is closed.
 func (r *run) doors(registry *registry) (socket string, stop func(), err error) {
-	socket = filepath.Join(r.dir, "net.sock")
+	// The name of a socket has a hundred bytes or so, which the folder's may exceed: it
+	// is named from within. The folder is the process's, as the build is.
+	if err := os.Chdir(r.dir); err != nil {
+		return "", nil, err
+	}
+	socket = "net.sock"
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		return "", nil, err

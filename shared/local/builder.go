@@ -42,6 +42,10 @@ type worker struct {
 // NewBuilder is a Builder that keeps its builds below dir, at most so many at once.
 // It removes what builds of an earlier process left there.
 func NewBuilder(h *hub.Hub, dir string, most int) (*Builder, error) {
+	dir, err := filepath.Abs(dir) // workers run in folders of their own
+	if err != nil {
+		return nil, err
+	}
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
