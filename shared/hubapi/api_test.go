@@ -36,14 +36,7 @@ const repoPassword = "correct horse"
 func newRepoAPI(t *testing.T) *repoAPI {
 	t.Helper()
 	a := &repoAPI{t: t, now: time.Date(2014, 11, 19, 5, 54, 22, 741e6, time.UTC)}
-	a.faults = storetest.Faulty(memory.NewRecords())
-	a.calls = storetest.Count(a.faults)
-	public, _ := url.Parse("https://hub.example:8443")
-	key := bytes.Repeat([]byte{7}, 32)
-	a.hub = hub.New(a.calls, memory.NewLayers(), hub.Keys{Registry: key, SDK: key, Seal: key}, hub.Options{PublicURL: public})
-	a.hub.Log = slog.New(slog.DiscardHandler)
-	a.hub.Now = func() time.Time { return a.now }
-	a.handler = routes.Handler(a.hub, nil)
+	a.over(memory.NewRecords())
 	for _, name := range []string{"admin", "madams", "stranger"} {
 		n := hub.NewAccount{Name: name, Password: repoPassword, Email: name + "@example.com", Admin: name == "admin"}
 		if _, err := a.hub.CreateAccount(context.Background(), n); err != nil {
@@ -51,6 +44,18 @@ func newRepoAPI(t *testing.T) *repoAPI {
 		}
 	}
 	return a
+}
+
+// over makes the hub one over these records.
+func (a *repoAPI) over(r *memory.Records) {
+	a.faults = storetest.Faulty(r)
+	a.calls = storetest.Count(a.faults)
+	public, _ := url.Parse("https://hub.example:8443")
+	key := bytes.Repeat([]byte{7}, 32)
+	a.hub = hub.New(a.calls, memory.NewLayers(), hub.Keys{Registry: key, SDK: key, Seal: key}, hub.Options{PublicURL: public})
+	a.hub.Log = slog.New(slog.DiscardHandler)
+	a.hub.Now = func() time.Time { return a.now }
+	a.handler = routes.Handler(a.hub, nil)
 }
 
 // repoAnswer is what the hub answered.

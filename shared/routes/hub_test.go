@@ -144,7 +144,15 @@ func (b *builder) accounts(h *hub.Hub) {
 
 func (b *builder) repositories() {
 	for name, public := range map[string]bool{"open": true, "closed": false, "bare-open": true, "bare-closed": false} {
-		b.ask("owner", "POST", "/v1/repositories/team", "application/json", object{"repo_name": name, "is_public": public, "full_description": "# " + name, "build_config": automated(name)}, 201)
+		rec := b.ask("owner", "POST", "/v1/repositories/team", "application/json", object{"repo_name": name, "is_public": public, "full_description": "# " + name, "build_config": automated(name)}, 201)
+		var created struct {
+			Config struct {
+				Code   string `json:"code_repo_webhook_code"`
+				Secret string `json:"code_repo_webhook_secret"`
+			} `json:"build_config"`
+		}
+		json.Unmarshal(rec.Body.Bytes(), &created)
+		b.known["hook "+name], b.known["hook secret "+name] = created.Config.Code, created.Config.Secret
 		guest := []object{{"user_id": "guest", "user_name": "guest", "auth": 1}}
 		b.ask("owner", "POST", "/v2/manage/namespaces/team/repos/"+name+"/access", "application/json", guest, 201)
 		b.ask("owner", "POST", "/v2/manage/namespaces/team/repos/"+name+"/retentions", "application/json", []byte(policy), 201)
@@ -165,7 +173,7 @@ func (b *builder) repositories() {
 		})
 		b.ask("owner", "PUT", "/v2/team/"+name+"/manifests/v1", ociType, manifest, 201)
 		b.known["manifest"], b.known["manifest-body"] = digest(string(manifest)), string(manifest)
-		rec := b.ask("owner", "POST", "/v2/team/"+name+"/blobs/uploads", "application/octet-stream", nil, 202)
+		rec = b.ask("owner", "POST", "/v2/team/"+name+"/blobs/uploads", "application/octet-stream", nil, 202)
 		b.known["upload "+name] = strings.TrimPrefix(rec.Header().Get("Location"), "https://hub.example/v2/team/"+name+"/blobs/uploads/")
 	}
 }

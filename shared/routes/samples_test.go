@@ -26,6 +26,7 @@ var emptyRepo = map[string]string{"repo": "bare-{repo}"}
 
 var hook = map[string]string{"id": "{webhook}"}
 var aBuild = map[string]string{"build": "{build {repo}}"}
+var aCommit = strings.Repeat("5e", 20)
 var aReader = map[string]string{"username": "reader"}
 
 const policy = `{"algorithm": "or", "rules": [{"template": "tag_rule", "params": {"num": "7"}, "tag_selectors": []}]}`
@@ -94,6 +95,10 @@ var samples = map[string]sample{
 	"build-get":    {vars: aBuild},
 	"build-log":    {vars: aBuild},
 	"build-delete": {vars: aBuild},
+	"code-hook": { // no account is a Git host: see TestCodeHook
+		vars: map[string]string{"code": "{hook {repo}}"}, body: `{"ref": "refs/heads/master", "after": "` + aCommit + `"}`,
+		want: refused(401, 401, "stranger", "reader", "writer", "owner", "administrator", "robot"),
+	},
 
 	// the Manage API
 	"manage-namespace-create":         {body: `{"namespace": "fresh"}`, want: map[string]int{"robot": 403}},

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,8 @@ import (
 	"berth/shared/hub"
 )
 
-// MaxBody is the most that a request's body may have outside the registry, in bytes.
+// MaxBody is the most that a request's body may have outside the registry, in bytes,
+// where its route says nothing else.
 const MaxBody = 1 << 20
 
 // Decode reads the request's body into the struct that v points to, by its json
@@ -32,7 +34,7 @@ func (c *Call) Decode(v any) error {
 	if form && !c.Route.Doc.Form {
 		return hub.Fail(hub.BadRequest, "send the body as application/json, not as %s", kind)
 	}
-	body, err := c.body()
+	body, err := c.Body()
 	if err != nil {
 		return err
 	}
@@ -53,15 +55,16 @@ func (c *Call) Decode(v any) error {
 	return decodeJSON(body, v)
 }
 
-// body reads the whole body, up to MaxBody.
-func (c *Call) body() ([]byte, error) {
-	if c.R.ContentLength > MaxBody {
-		return nil, hub.Fail(hub.TooLarge, "the body may have at most %d bytes", MaxBody)
+// Body reads the whole body, up to the route's MaxBody.
+func (c *Call) Body() ([]byte, error) {
+	most := cmp.Or(c.Route.MaxBody, MaxBody)
+	if c.R.ContentLength > most {
+		return nil, hub.Fail(hub.TooLarge, "the body may have at most %d bytes", most)
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(c.W, c.R.Body, MaxBody))
+	b, err := io.ReadAll(http.MaxBytesReader(c.W, c.R.Body, most))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return nil, hub.Fail(hub.TooLarge, "the body may have at most %d bytes", MaxBody)
+		return nil, hub.Fail(hub.TooLarge, "the body may have at most %d bytes", most)
 	}
 	if err != nil {
 		return nil, hub.Fail(hub.BadRequest, "the body ended too early")

@@ -163,6 +163,9 @@ type Route struct {
 	// and HEAD are in the log once they succeed.
 	Unaudited bool
 
+	// MaxBody is the most that the body may have, in bytes; 0 = [MaxBody].
+	MaxBody int64
+
 	// Items are records that the handler wants of the repository, read together with
 	// the rights: Call.Grant.Items.
 	Items func(repoID string, r *http.Request) []store.Key

@@ -1,0 +1,182 @@
+package hub
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"berth/shared/store"
+)
+
+// CodeHook is a build repository as the webhook of its code repository reaches it.
+// Who holds the secret may start the builds that pushes start, and nothing else.
+type CodeHook struct {
+	Secret string // with which the Git host proves itself
+
+	config BuildConfig
+	grant  Grant
+}
+
+var hookCodes = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+// CodeHook finds the webhook of a code: NotFound where there is none.
+func (h *Hub) CodeHook(ctx context.Context, code string) (hook CodeHook, err error) {
+	none := Fail(NotFound, "there is no webhook of this code")
+	if !hookCodes.MatchString(code) {
+		return hook, none
+	}
+	item, err := h.get(ctx, hookCodeKey(code))
+	if err != nil {
+		return hook, err
+	}
+	id, err := found[string](item)
+	if err != nil {
+		return hook, err
+	}
+	if id == "" {
+		return hook, none
+	}
+	items, err := h.Records.Get(ctx, configKey(id), repositoryKey(id))
+	if err != nil {
+		return hook, err
+	}
+	if hook.config, err = found[BuildConfig](items[0]); err != nil {
+		return hook, err
+	}
+	r, err := found[Repository](items[1])
+	if err != nil {
+		return hook, err
+	}
+	if r.ID == "" || hook.config.HookCode != code { // the repository is being deleted
+		return hook, none
+	}
+	hook.grant = Grant{
+		Namespace: r.Namespace, NamespaceID: r.NamespaceID, Repository: r.Name, RepoID: r.ID, Role: Writer, Public: r.Public, repo: items[1],
+	}
+	hook.Secret, err = h.HookSecret(hook.config)
+	return hook, err
+}
+
+// CodeRef is a branch or tag of a code repository that was pushed.
+type CodeRef struct {
+	Type   string // RefBranch or RefTag
+	Name   string
+	Commit string // full id of the commit that it now stands at
+}
+
+// codeDelivery remembers a delivery of a webhook that asked for builds. It is
+// written together with each of them, so that a delivery that was interrupted is
+// ended by its repeat, and one that was not starts nothing again.
+type codeDelivery struct {
+	Left    []string `json:"left"` // what is still to be started: see pushedTag.name
+	Expires Time     `json:"expires"`
+}
+
+const (
+	// deliveryMemory is how long the deliveries of a webhook are remembered.
+	deliveryMemory = 7 * 24 * time.Hour
+	// maxPushed bounds the builds that one delivery asks for.
+	maxPushed = 100
+)
+
+// pushedTag is a build that a push asks for.
+type pushedTag struct {
+	ref    CodeRef
+	config TagConfig // with its names filled in
+}
+
+func (p pushedTag) name() string { return fmt.Sprintf("%d %s %s", p.config.ID, p.ref.Type, p.ref.Name) }
+
+// pushed are the builds that pushed references ask for: one for every active entry
+// of the configuration that matches one.
+func (hook CodeHook) pushed(refs []CodeRef) (list []pushedTag, err error) {
+	seen := make(map[string]bool)
+	for _, ref := range refs {
+		for _, t := range hook.config.Tags {
+			made, ok := t.Match(ref.Type, ref.Name)
+			if p := (pushedTag{ref, made}); ok && t.Active && !seen[p.name()] {
+				seen[p.name()] = true
+				list = append(list, p)
+			}
+		}
+	}
+	if len(list) > maxPushed {
+		err = Fail(BadRequest, "the push asks for %d builds, and %d are the most; push fewer branches and tags at once", len(list), maxPushed)
+	}
+	return list, err
+}
+
+// Pushed starts the builds that a delivery of the webhook asks for, each once,
+// however often it is repeated within a week. repeat says that the delivery was seen
+// before and nothing is left of it. TooManyRequests where the namespace's queue is
+// full: the builds before that are started, and a repeat of the delivery starts the
+// others. Delivery is the Git host's name for it.
+func (h *Hub) Pushed(ctx context.Context, hook CodeHook, delivery string, refs []CodeRef) (builds []Build, repeat bool, err error) {
+	wanted, err := hook.pushed(refs)
+	if err != nil || len(wanted) == 0 {
+		return nil, false, err
+	}
+	AuditedBy(ctx, hook.config.CreatedBy)
+	auditIn(ctx, hook.grant.NamespaceID)
+	sum := sha256.Sum256([]byte(delivery))
+	key := codeDeliveryKey(hook.config.HookCode, hex.EncodeToString(sum[:]))
+	for {
+		b, seen, err := h.pushedNext(ctx, hook, key, wanted)
+		if err != nil || b.ID == "" {
+			return builds, seen && len(builds) == 0, err
+		}
+		builds = append(builds, b)
+	}
+}
+
+// pushedNext starts the next build of a delivery; none where nothing is left. seen
+// says that the delivery was remembered.
+func (h *Hub) pushedNext(ctx context.Context, hook CodeHook, key store.Key, wanted []pushedTag) (b Build, seen bool, err error) {
+	err = h.again(ctx, func() error {
+		b = Build{}
+		item, err := h.get(ctx, key)
+		if err != nil {
+			return err
+		}
+		d, err := found[codeDelivery](item)
+		if err != nil {
+			return err
+		}
+		if seen = item.Found() && h.Now().Before(d.Expires.Time); !seen {
+			d = codeDelivery{Expires: At(h.Now().Add(deliveryMemory))}
+			for _, p := range wanted {
+				d.Left = append(d.Left, p.name())
+			}
+		}
+		i := slices.IndexFunc(wanted, func(p pushedTag) bool { return slices.Contains(d.Left, p.name()) })
+		if i < 0 {
+			return nil
+		}
+		p := wanted[i]
+		d.Left = slices.DeleteFunc(d.Left, func(name string) bool { return name == p.name() })
+		auditDetail(ctx, "%s:%s", hook.grant.Path(), p.config.Tag)
+		b, err = h.createBuild(ctx, hook.grant, NewBuild{
+			Tag: p.config.Tag, Commit: p.ref.Commit, Auto: true, By: hook.config.CreatedBy, Config: &p.config,
+			Delivery: []store.Op{store.PutFrom(item, encode(d)).Until(d.Expires.Time)},
+		})
+		return err
+	})
+	return b, seen, err
+}
+
+// CheckCommit says whether a commit's id is a full one, of SHA-1 or SHA-256.
+func CheckCommit(field, id string) error {
+	if !commitID.MatchString(id) {
+		return FailField(field, "must be a full commit id, 40 or 64 hexadecimal digits, not %.80q", id)
+	}
+	return nil
+}
+
+// NoCommit reports whether an id is the one of zeros alone by which Git says that
+// there is no commit.
+func NoCommit(id string) bool { return len(id) >= 40 && strings.Trim(id, "0") == "" }
