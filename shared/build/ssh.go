@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
@@ -55,8 +56,7 @@ func (t *sshTransport) NewUploadPackSession(ep *transport.Endpoint, _ transport.
 	if user == "" {
 		user = "git"
 	}
-	auth := &gitssh.PublicKeys{User: user, Signer: t.key}
-	auth.HostKeyCallback = t.check(ep.Host)
+	auth := deployAuth{&gitssh.PublicKeys{User: user, Signer: t.key}, t.config(user, ep.Host)}
 	local := *ep
 	local.Host, local.Port = "127.0.0.1", here
 	return gitssh.DefaultClient.NewUploadPackSession(&local, auth)
@@ -64,6 +64,26 @@ func (t *sshTransport) NewUploadPackSession(ep *transport.Endpoint, _ transport.
 
 func (t *sshTransport) NewReceivePackSession(*transport.Endpoint, transport.AuthMethod) (transport.ReceivePackSession, error) {
 	return nil, fmt.Errorf("a build pushes to no code repository")
+}
+
+// deployAuth logs in with the deploy key, to a host that shows the right key.
+type deployAuth struct {
+	*gitssh.PublicKeys
+	config *ssh.ClientConfig
+}
+
+func (a deployAuth) ClientConfig() (*ssh.ClientConfig, error) { return a.config, nil }
+
+// config is how a host is connected to. A known one is asked for the kind of key that
+// is known of it: it has others too.
+func (t *sshTransport) config(user, host string) *ssh.ClientConfig {
+	c := &ssh.ClientConfig{
+		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(t.key)}, HostKeyCallback: t.check(host), Timeout: 30 * time.Second,
+	}
+	if _, known := hostKeys[strings.ToLower(host)]; known {
+		c.HostKeyAlgorithms = []string{ssh.KeyAlgoED25519}
+	}
+	return c
 }
 
 // check holds a known host to its key.
