@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"berth/shared/hub"
 	"berth/shared/outbound"
@@ -164,6 +163,3 @@ func inside(root, place string) (string, error) {
 	}
 	return p, nil
 }
-
-// unixNow is the present moment for log lines.
-func unixNow() int64 { return time.Now().Unix() }

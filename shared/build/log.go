@@ -113,7 +113,7 @@ func (l *log) line(level, message string, continued bool) {
 
 func (l *log) add(level, message string, continued bool) {
 	l.seq++
-	l.at = max(l.at, unixNow())
+	l.at = max(l.at, time.Now().Unix())
 	l.lines = append(l.lines, hub.LogLine{Seq: l.seq, Time: l.at, Level: level, Message: message, Continued: continued})
 	l.held += len(message)
 }

@@ -127,6 +127,17 @@ func (h *Hub) sweepBlob(ctx context.Context, note store.Item, r *SweepReport) er
 	return nil
 }
 
+// sweptRepository is the hub's own grant for a repository that a sweep works in;
+// its RepoID is "" if that was deleted.
+func (h *Hub) sweptRepository(ctx context.Context, id string) (Grant, error) {
+	item, err := h.get(ctx, repositoryKey(id))
+	if err != nil {
+		return Grant{}, err
+	}
+	r, err := found[Repository](item)
+	return Grant{Namespace: r.Namespace, NamespaceID: r.NamespaceID, Repository: r.Name, RepoID: r.ID}, err
+}
+
 // linksAtOnce bounds the memory of a sweep: for so many links a repository's
 // manifests are read once.
 const linksAtOnce = 5000
@@ -140,19 +151,15 @@ func (h *Hub) sweepLinks(ctx context.Context, note store.Item, r *SweepReport) e
 			return err
 		}
 	}
-	item, err := h.get(ctx, repositoryKey(note.Sort))
+	grant, err := h.sweptRepository(ctx, note.Sort)
 	if err != nil {
 		return err
 	}
-	if !item.Found() { // it has a note of its own
+	if grant.RepoID == "" { // it has a note of its own
 		return h.Records.Write(ctx, done(note))
 	}
-	repo, err := decode[Repository](item)
-	if err != nil {
-		return err
-	}
-	s := linkSweep{hub: h, grant: Grant{Namespace: repo.Namespace, NamespaceID: repo.NamespaceID, Repository: repo.Name, RepoID: repo.ID}, report: r}
-	links := store.Prefix(store.Tags, linkKey(repo.ID, "x").Part, "blob/", 1000)
+	s := linkSweep{hub: h, grant: grant, report: r}
+	links := store.Prefix(store.Tags, linkKey(grant.RepoID, "x").Part, "blob/", 1000)
 	err = h.each(ctx, links, func(link store.Item) error {
 		s.links = append(s.links, link)
 		if len(s.links) == linksAtOnce {

@@ -23,20 +23,14 @@ func untaggedKey(repoID, digest string) store.Key {
 // reference, by tag or by index, touches it first: then either its version has
 // moved and it is not removed, or the touch is recent and was seen.
 func (h *Hub) sweepUntagged(ctx context.Context, note store.Item, r *SweepReport) error {
-	item, err := h.get(ctx, repositoryKey(note.Sort))
+	grant, err := h.sweptRepository(ctx, note.Sort)
 	if err != nil {
 		return err
 	}
-	if !item.Found() { // it has a note of its own
+	if grant.RepoID == "" { // it has a note of its own
 		return h.Records.Write(ctx, done(note))
 	}
-	repo, err := decode[Repository](item)
-	if err != nil {
-		return err
-	}
-	s := untaggedSweep{hub: h, report: r, grant: Grant{
-		Namespace: repo.Namespace, NamespaceID: repo.NamespaceID, Repository: repo.Name, RepoID: repo.ID,
-	}}
+	s := untaggedSweep{hub: h, report: r, grant: grant}
 	for {
 		s.removed, s.waiting = 0, false
 		if err := s.pass(ctx); err != nil {

@@ -99,6 +99,15 @@ func profileRoutes() []web.Route {
 	}
 }
 
+// requiredPair is required for a user name and password.
+func requiredPair(username, password *string) (name, secret string, err error) {
+	if name, err = required("username", username); err != nil {
+		return "", "", err
+	}
+	secret, err = required("password", password)
+	return name, secret, err
+}
+
 // required answers BadField where a field was not given or is empty.
 func required(name string, value *string) (string, error) {
 	if value == nil || *value == "" {
@@ -119,11 +128,7 @@ func generateAPIToken(c *web.Call) error {
 	if err := c.Decode(&in); err != nil {
 		return err
 	}
-	name, err := required("username", in.Username)
-	if err != nil {
-		return err
-	}
-	password, err := required("password", in.Password)
+	name, password, err := requiredPair(in.Username, in.Password)
 	if err != nil {
 		return err
 	}
@@ -162,11 +167,7 @@ func register(c *web.Call) error {
 	if err := c.Decode(&in); err != nil {
 		return err
 	}
-	name, err := required("username", in.Username)
-	if err != nil {
-		return err
-	}
-	password, err := required("password", in.Password)
+	name, password, err := requiredPair(in.Username, in.Password)
 	if err != nil {
 		return err
 	}

@@ -141,10 +141,15 @@ func createBuild(c *web.Call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Hub.Dispatch(c.Context()); err != nil { // the build waits all the same
+	dispatch(c)
+	return c.JSON(201, showBuild(b))
+}
+
+// dispatch starts what may start. Where it fails, builds wait all the same.
+func dispatch(c *web.Call) {
+	if err := c.Hub.Dispatch(c.Context()); err != nil {
 		c.Hub.Log.WarnContext(c.Context(), "builds are not started at present", "err", err)
 	}
-	return c.JSON(201, showBuild(b))
 }
 
 // builtRepository is the grant for a repository that the request itself names, not
@@ -247,8 +252,6 @@ func deleteBuild(c *web.Call) error {
 	if err := c.Hub.CancelBuild(c.Context(), c.Build.ID); err != nil {
 		return err
 	}
-	if err := c.Hub.Dispatch(c.Context()); err != nil {
-		c.Hub.Log.WarnContext(c.Context(), "builds are not started at present", "err", err)
-	}
+	dispatch(c)
 	return c.Empty(http.StatusNoContent)
 }

@@ -64,9 +64,7 @@ func takeCodeHook(c *web.Call) error {
 	}
 	builds, repeat, err := c.Hub.Pushed(c.Context(), hook, host.deliveryID(c.R.Header, body), refs)
 	if len(builds) > 0 {
-		if err := c.Hub.Dispatch(c.Context()); err != nil { // the builds wait all the same
-			c.Hub.Log.WarnContext(c.Context(), "builds are not started at present", "err", err)
-		}
+		dispatch(c)
 	}
 	if err != nil {
 		return err

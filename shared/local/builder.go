@@ -279,7 +279,7 @@ func (b *Builder) Close() {
 	wg.Wait()
 }
 
-// removeAll is os.RemoveAll that also enters folders whose owner may not.
+// removeAll is os.RemoveAll, tried again where what just ended was still writing.
 func removeAll(dir string) error {
 	var err error
 	for range 3 {
