@@ -13,6 +13,7 @@ import (
 var (
 	readsAccounts  = web.Needs{Read: []store.Table{store.Repositories}}
 	writesAccounts = web.Needs{Write: []store.Table{store.Repositories}}
+	sealsAccounts  = web.Needs{Write: []store.Table{store.Repositories}, Secrets: true}
 )
 
 // profile is how an account is shown. A robot sees itself as its name and

@@ -111,13 +111,13 @@ func buildConfigRoutes() []web.Route {
 	return []web.Route{
 		{
 			Name: "build-config-get", Method: "GET", Pattern: pattern, Rule: web.RepositoryWriter,
-			Needs:  web.Needs{Read: tables},
+			Needs:  web.Needs{Read: tables, Secrets: true},
 			Doc:    web.Doc{Summary: "Show how a repository is built", Answers: map[int]any{200: buildConfig{}}},
 			Handle: getBuildConfig,
 		},
 		{
 			Name: "build-config-update", Method: "PUT", Pattern: pattern, Rule: web.RepositoryWriter,
-			Needs: web.Needs{Write: tables},
+			Needs: web.Needs{Write: tables, Secrets: true},
 			Doc: web.Doc{
 				Summary: "Change how a repository is built",
 				About: "tag_configs, where given, is the whole new list: an entry with an id changes that one, one without is new, " +

@@ -77,10 +77,12 @@ type logLine struct {
 
 func buildRoutes() []web.Route {
 	tables := []store.Table{store.Repositories, store.Builds}
+	// A build that cannot be started ends, and its end is told.
+	queues := web.Needs{Write: tables, Builds: true, Sends: []web.Queue{web.Webhooks, web.Mail}}
 	const one = "/v1/builds/{build}"
 	return []web.Route{
 		{
-			Name: "build-create", Method: "POST", Pattern: "/v1/builds", Rule: web.SignedIn, Needs: web.Needs{Write: tables},
+			Name: "build-create", Method: "POST", Pattern: "/v1/builds", Rule: web.SignedIn, Needs: queues,
 			Doc: web.Doc{
 				Summary:  "Build one tag of a build repository; wants a writer",
 				Required: []string{"namespace", "repo_name", "tag"}, Body: newBuild{}, Answers: map[int]any{201: build{}},
@@ -121,7 +123,7 @@ func buildRoutes() []web.Route {
 			Handle: readLog,
 		},
 		{
-			Name: "build-delete", Method: "DELETE", Pattern: one, Rule: web.BuildWriter, Needs: web.Needs{Write: tables},
+			Name: "build-delete", Method: "DELETE", Pattern: one, Rule: web.BuildWriter, Needs: queues,
 			Doc:    web.Doc{Summary: "End a build that waits or runs", Answers: map[int]any{204: nil}},
 			Handle: deleteBuild,
 		},

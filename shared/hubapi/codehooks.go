@@ -28,7 +28,10 @@ type startedBuilds struct {
 func codeHookRoutes() []web.Route {
 	return []web.Route{{
 		Name: "code-hook", Method: "POST", Pattern: "/v1/hooks/code/{code}", Rule: web.Open, MaxBody: maxCodeHook,
-		Needs: web.Needs{Write: []store.Table{store.Repositories, store.Builds}},
+		Needs: web.Needs{
+			Write: []store.Table{store.Repositories, store.Builds}, Secrets: true, Builds: true,
+			Sends: []web.Queue{web.Webhooks, web.Mail},
+		},
 		// The first build that is started has its line in the log; what starts none changes nothing.
 		Unaudited: true,
 		Doc: web.Doc{

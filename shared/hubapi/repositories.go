@@ -88,13 +88,14 @@ type newRepository struct {
 
 func repositoryRoutes() []web.Route {
 	read := web.Needs{Read: []store.Table{store.Repositories}}
-	shows := web.Needs{Read: []store.Table{store.Repositories, store.Builds}}
-	write := web.Needs{Write: []store.Table{store.Repositories, store.Builds}}
+	// A build configuration shows its webhook's secret to writers.
+	shows := web.Needs{Read: []store.Table{store.Repositories, store.Builds}, Secrets: true}
+	opens := web.Needs{Write: []store.Table{store.Repositories, store.Builds}, Secrets: true}
 	stars := web.Needs{Write: []store.Table{store.Repositories}}
 	sweeps := web.Needs{Write: []store.Table{store.Repositories, store.Tags}} // the note for the sweep
 	return []web.Route{
 		{
-			Name: "repository-create", Method: "POST", Pattern: "/v1/repositories/{namespace}", Rule: web.NamespaceWriter, Needs: write,
+			Name: "repository-create", Method: "POST", Pattern: "/v1/repositories/{namespace}", Rule: web.NamespaceWriter, Needs: opens,
 			Doc: web.Doc{
 				Summary: "Create a repository",
 				About:   "Whoever writes to the namespace may make public ones too.",
@@ -122,7 +123,7 @@ func repositoryRoutes() []web.Route {
 			Handle: getRepository,
 		},
 		{
-			Name: "repository-update", Method: "PUT", Pattern: "/v1/repositories/{namespace}/{repo}", Rule: web.RepositoryWriter, Needs: write,
+			Name: "repository-update", Method: "PUT", Pattern: "/v1/repositories/{namespace}/{repo}", Rule: web.RepositoryWriter, Needs: opens,
 			Doc: web.Doc{
 				Summary: "Change a repository; is_public and immutable_tags want an owner",
 				Body:    repositoryFields{},

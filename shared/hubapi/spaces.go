@@ -61,7 +61,7 @@ func spaceRoutes() []web.Route {
 			Handle: getSecret,
 		},
 		{
-			Name: "secret-put", Method: "PUT", Pattern: spacePath + "/secrets/{name}", Rule: web.NamespaceOwner, Needs: writesAccounts,
+			Name: "secret-put", Method: "PUT", Pattern: spacePath + "/secrets/{name}", Rule: web.NamespaceOwner, Needs: sealsAccounts,
 			Doc: web.Doc{
 				Summary:  "Make or replace a build secret",
 				Required: []string{"value"}, Body: secretValue{},

@@ -73,7 +73,7 @@ func webhookRoutes() []web.Route {
 			Handle: listHooks,
 		},
 		{
-			Name: "webhook-create", Method: "POST", Pattern: hookPath, Rule: web.NamespaceOwner, Needs: writesAccounts,
+			Name: "webhook-create", Method: "POST", Pattern: hookPath, Rule: web.NamespaceOwner, Needs: sealsAccounts,
 			Doc: web.Doc{
 				Summary:  "Make a webhook for image:push and build:complete; without a secret the hub makes one and shows it this once",
 				Required: []string{"url"}, Body: webhookChange{},
@@ -87,7 +87,7 @@ func webhookRoutes() []web.Route {
 			Handle: getHook,
 		},
 		{
-			Name: "webhook-put", Method: "PUT", Pattern: hookPath + "/{id}", Rule: web.NamespaceOwner, Needs: writesAccounts,
+			Name: "webhook-put", Method: "PUT", Pattern: hookPath + "/{id}", Rule: web.NamespaceOwner, Needs: sealsAccounts,
 			Doc: web.Doc{
 				Summary: "Change a webhook, or make one of that id",
 				Body:    webhookChange{},

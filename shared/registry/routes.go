@@ -142,7 +142,7 @@ func manifestRoutes() []web.Route {
 	return []web.Route{
 		{
 			Name: "registry-manifest-get", Surface: web.Registry, Method: http.MethodGet, Pattern: repository + "/manifests/{reference}", Rule: web.RepositoryReader,
-			Needs:  with(writes, web.ReadLayers), // a pull is counted
+			Needs:  web.Needs{Read: reads.Read, Layers: web.ReadLayers, Sends: []web.Queue{web.Pulls}},
 			Doc:    web.Doc{Summary: "Read a manifest by tag or digest", BytesOut: true, Answers: map[int]any{200: nil}},
 			Handle: getManifest,
 			Items: func(id string, r *http.Request) []store.Key {
@@ -151,7 +151,7 @@ func manifestRoutes() []web.Route {
 		},
 		{
 			Name: "registry-manifest-put", Surface: web.Registry, Method: http.MethodPut, Pattern: repository + "/manifests/{reference}", Rule: web.RepositoryPush,
-			Needs: web.Needs{Write: store.Tables, Layers: web.WriteLayers}, // the outbox too
+			Needs: web.Needs{Write: store.Tables, Layers: web.WriteLayers, Sends: []web.Queue{web.Webhooks}},
 			Doc: web.Doc{
 				Summary: "Push a manifest by tag or digest",
 				BytesIn: true,

@@ -128,13 +128,29 @@ const (
 	repository
 )
 
-// Needs is what a route's function uses on AWS beside what finding out who calls
-// uses: see [Route.All].
+// Needs is what a function uses on AWS. Of a route it leaves out what finding out
+// who calls uses: see [Route.All].
 type Needs struct {
-	Read   []store.Table
-	Write  []store.Table // implies reading
-	Layers Rights
+	Read    []store.Table
+	Write   []store.Table // implies reading
+	Layers  Rights
+	Secrets bool    // seals or opens stored secrets
+	Builds  bool    // starts, stops or looks at builds
+	Sends   []Queue // hints that something waits there
 }
+
+// Queue is one of the queues that hold hints of work: whoever finds one looks at
+// the records, which alone say what there is to do.
+type Queue string
+
+const (
+	Webhooks Queue = "webhooks" // events and deliveries of the outbox
+	Mail     Queue = "mail"     // mails of the outbox
+	Pulls    Queue = "pulls"    // pulls of manifests that are to be counted
+)
+
+// Queues are all of them.
+var Queues = []Queue{Webhooks, Mail, Pulls}
 
 // Rights in the layers' bucket.
 type Rights uint8
