@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"berth/shared/routes"
+	"berth/shared/routes/routestest"
 	"berth/shared/web"
 )
 
@@ -14,24 +15,24 @@ import (
 // as its rule says; what is refused writes nothing; what is answered is as the
 // OpenAPI document says, and uses no more of the storage than the route says.
 func TestAuthorisation(t *testing.T) {
-	w := theWorld()
+	w := routestest.Make()
 	doc := apiDocument(t)
 	table := routes.Table()
-	for name := range samples {
+	for name := range routestest.Samples {
 		if !slices.ContainsFunc(table, func(r web.Route) bool { return r.Name == name }) {
 			t.Errorf("there is a sample for %s, which is no route", name)
 		}
 	}
 	for _, r := range table {
-		if _, ok := samples[r.Name]; !ok {
-			t.Errorf("%s has no sample: give it one in samples_test.go", r.Name)
+		if _, ok := routestest.Samples[r.Name]; !ok {
+			t.Errorf("%s has no sample: give it one in routestest", r.Name)
 			continue
 		}
 		for _, repo := range []string{"open", "closed"} {
 			for _, who := range callers {
-				path, kind, body := w.request(r, repo)
-				h := w.open()
-				rec := w.do(h, who, r.Method, path, kind, strings.NewReader(body))
+				path, kind, body := w.Request(r, repo)
+				h := open(w)
+				rec := h.do(w, who, r.Method, path, kind, strings.NewReader(body))
 				want := wanted(r, who, repo == "open")
 				if !slices.Contains(want, rec.Code) {
 					t.Errorf("%s: %s %s by %s: %d %s, want %v", r.Name, r.Method, path, who, rec.Code, rec.Body, want)
@@ -85,4 +86,120 @@ func checkDocumented(t *testing.T, doc object, r web.Route, rec *httptest.Respon
 func answerSchema(operation object, status int) object {
 	answer := operation["responses"].(object)[itoa(status)].(object)
 	return answer["content"].(object)["application/json"].(object)["schema"].(object)
+}
+
+// callers are everybody who may ask.
+var callers = []string{"anonymous", "stranger", "reader", "writer", "owner", "administrator", "robot", "expired", "revoked"}
+
+// roles are what callers may do in team. The robot has the permission pull alone.
+var roles = map[string]int{"reader": 1, "robot": 1, "writer": 3, "owner": 7, "administrator": 7}
+
+// expected is what a caller is answered by the rule of a route; 0 = that they may.
+// Nothing here asks the code under test: it is the contract's section on who may.
+func expected(r web.Route, who string, public bool) int {
+	if who == "expired" || who == "revoked" {
+		return 401
+	}
+	role, known := roles[who], who != "anonymous"
+	inNamespace := func(need int) int {
+		switch {
+		case !known:
+			return 401
+		case role < need:
+			return 403
+		}
+		return 0
+	}
+	inRepository := func(need int) int {
+		if public {
+			role = max(role, 1)
+		}
+		switch {
+		case role >= need:
+			return 0
+		case !known && (need > 1 || r.Surface == web.Registry):
+			return 401
+		case r.Surface == web.Registry && need > 1:
+			return 403
+		case role == 0:
+			return 404
+		}
+		return 403
+	}
+	switch r.Rule {
+	case web.Open, web.VisibleNamespace:
+		return 0
+	case web.BuildReader, web.BuildWriter: // nobody but members knows of builds, also of a public repository's
+		switch {
+		case r.Rule == web.BuildWriter && !known:
+			return 401
+		case role == 0:
+			return 404
+		case r.Rule == web.BuildWriter && role < 3:
+			return 403
+		}
+		return 0
+	case web.SignedIn:
+		if !known {
+			return 401
+		}
+		return 0
+	case web.AsAccount:
+		if !known {
+			return 401
+		}
+		if who == "robot" {
+			return 403
+		}
+		return 0
+	case web.Administrators:
+		if !known {
+			return 401
+		}
+		if who != "administrator" {
+			return 403
+		}
+		return 0
+	case web.NamespaceReader:
+		return inNamespace(1)
+	case web.NamespaceWriter:
+		return inNamespace(3)
+	case web.NamespaceOwner:
+		return inNamespace(7)
+	case web.RepositoryKnown:
+		if !known {
+			return 401
+		}
+		return inRepository(1)
+	case web.RepositoryReader, web.RepositoryReaderOrNew:
+		return inRepository(1)
+	case web.RepositoryWriter, web.RepositoryPush:
+		return inRepository(3)
+	case web.RepositoryOwner:
+		return inRepository(7)
+	}
+	return -1 // a rule that this test does not know: no answer is right
+}
+
+// wanted are the statuses that a caller may be answered.
+func wanted(r web.Route, who string, public bool) []int {
+	visibility := " private"
+	if public {
+		visibility = " public"
+	}
+	status := expected(r, who, public)
+	for _, name := range []string{who, who + visibility} {
+		if special, ok := routestest.Samples[r.Name].Want[name]; ok {
+			status = special
+		}
+	}
+	if status != 0 {
+		return []int{status}
+	}
+	var good []int
+	for status := range r.Doc.Answers {
+		good = append(good, status)
+	}
+	slices.Sort(good)
+	return good
 }

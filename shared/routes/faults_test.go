@@ -3,8 +3,6 @@ package routes_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,6 +17,7 @@ import (
 
 	"berth/shared/hub"
 	"berth/shared/routes"
+	"berth/shared/routes/routestest"
 	"berth/shared/store"
 	"berth/shared/store/memory"
 	"berth/shared/store/storetest"
@@ -129,29 +128,24 @@ func (f *faultHub) whole(when string) {
 const (
 	config  = `{"architecture":"amd64","os":"linux"}`
 	layer   = "the bytes of a layer"
-	ociType = "application/vnd.oci.image.manifest.v1+json"
+	ociType = routestest.OCIManifest
 )
-
-func digest(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
 
 // image is a manifest of config and layer; notes make it another one.
 func image(notes ...string) string {
 	return fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},`+
 		`"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d}],"annotations":{"note":%q}}`,
-		ociType, digest(config), len(config), digest(layer), len(layer), strings.Join(notes, ","))
+		ociType, routestest.Digest(config), len(config), routestest.Digest(layer), len(layer), strings.Join(notes, ","))
 }
 
 // referrer is an artifact about the image.
 func referrer() string {
 	return strings.Replace(image("about"), `"annotations"`, fmt.Sprintf(`"subject":{"mediaType":%q,"digest":%q,"size":%d},"annotations"`,
-		ociType, digest(image()), len(image())), 1)
+		ociType, routestest.Digest(image()), len(image())), 1)
 }
 
 func put(repo, _, content string) request {
-	return request{"POST", "/v2/" + repo + "/blobs/uploads/?digest=" + digest(content), content, "application/octet-stream"}
+	return request{"POST", "/v2/" + repo + "/blobs/uploads/?digest=" + routestest.Digest(content), content, "application/octet-stream"}
 }
 
 func manifest(repo, tag, body string) request {
@@ -186,7 +180,7 @@ func withDigest(path, content string) string {
 	if strings.Contains(path, "?") {
 		sep = "&"
 	}
-	return path + sep + "digest=" + url.QueryEscape(digest(content))
+	return path + sep + "digest=" + url.QueryEscape(routestest.Digest(content))
 }
 
 const octets = "application/octet-stream"
@@ -258,13 +252,13 @@ var changes = []change{
 	{"manage: tag again", plain(request{"POST", "/v2/manage/namespaces/admin/repos/app/tags", `{"source_tag":"v1","destination_tag":"v2"}`, ""}), 201, nil},
 	{"manage: move tag", plain(request{"POST", "/v2/manage/namespaces/admin/repos/app/tags", `{"source_tag":"v1","destination_tag":"old","override":true}`, ""}), 201, nil},
 	{"manage: delete tag", plain(request{"DELETE", "/v2/manage/namespaces/admin/repos/app/tags/v1", "", ""}), 204, nil},
-	{"manage: create retention policy", plain(request{"POST", "/v2/manage/namespaces/admin/repos/app/retentions", policy, ""}), 201, nil},
-	{"manage: change retention policy", func(f *faultHub) request {
-		f.must(request{"POST", "/v2/manage/namespaces/admin/repos/app/retentions", policy, ""})
-		return request{"PATCH", "/v2/manage/namespaces/admin/repos/app/retentions/1", policy, ""}
+	{"manage: create retention routestest.Policy", plain(request{"POST", "/v2/manage/namespaces/admin/repos/app/retentions", routestest.Policy, ""}), 201, nil},
+	{"manage: change retention routestest.Policy", func(f *faultHub) request {
+		f.must(request{"POST", "/v2/manage/namespaces/admin/repos/app/retentions", routestest.Policy, ""})
+		return request{"PATCH", "/v2/manage/namespaces/admin/repos/app/retentions/1", routestest.Policy, ""}
 	}, 201, nil},
-	{"manage: delete retention policy", func(f *faultHub) request {
-		f.must(request{"POST", "/v2/manage/namespaces/admin/repos/app/retentions", policy, ""})
+	{"manage: delete retention routestest.Policy", func(f *faultHub) request {
+		f.must(request{"POST", "/v2/manage/namespaces/admin/repos/app/retentions", routestest.Policy, ""})
 		return request{"DELETE", "/v2/manage/namespaces/admin/repos/app/retentions/1", "", ""}
 	}, 204, nil},
 	{"manage: make a log-in", plain(request{"POST", "/v2/manage/utils/secret", "", ""}), 200, nil},
@@ -274,7 +268,7 @@ var changes = []change{
 	{"push blob into a new repository", plain(put("team/made", "", "a new blob")), 201, nil},
 	{"push a known blob", plain(put("admin/empty", "", layer)), 201, nil},
 	{"push a blob again", plain(put("admin/app", "", layer)), 201, nil},
-	{"mount", plain(request{"POST", "/v2/admin/empty/blobs/uploads/?mount=" + digest(layer) + "&from=admin/app", "", ""}), 201, nil},
+	{"mount", plain(request{"POST", "/v2/admin/empty/blobs/uploads/?mount=" + routestest.Digest(layer) + "&from=admin/app", "", ""}), 201, nil},
 	{"append", func(f *faultHub) request {
 		return request{"PATCH", f.location("admin/app"), "some bytes", octets}
 	}, 202, nil},
@@ -286,8 +280,8 @@ var changes = []change{
 	}, 201, nil},
 	{"cancel upload", func(f *faultHub) request { return request{method: "DELETE", path: f.location("admin/app")} }, 204, []int{404}},
 	{"push manifest", plain(manifest("admin/app", "v2", image("v2"))), 201, nil},
-	{"push manifest by digest", plain(manifest("admin/app", digest(image("v3"))+"?tag=a&tag=b", image("v3"))), 201, nil},
-	{"push referrer", plain(manifest("admin/app", digest(referrer()), referrer())), 201, nil},
+	{"push manifest by digest", plain(manifest("admin/app", routestest.Digest(image("v3"))+"?tag=a&tag=b", image("v3"))), 201, nil},
+	{"push referrer", plain(manifest("admin/app", routestest.Digest(referrer()), referrer())), 201, nil},
 	{"push long manifest", plain(manifest("admin/app", "long", image(strings.Repeat("x", 300<<10)))), 201, nil},
 	{"move tag", plain(manifest("admin/app", "old", image())), 201, nil},
 	{"push the same again", plain(manifest("admin/app", "latest", image())), 201, nil},
@@ -296,8 +290,8 @@ var changes = []change{
 		return manifest("admin/app", "later", image("later"))
 	}, 201, nil},
 	{"registry: delete tag", plain(request{"DELETE", "/v2/admin/app/manifests/v1", "", ""}), 202, []int{404}},
-	{"delete manifest", plain(request{"DELETE", "/v2/admin/app/manifests/" + digest(image()), "", ""}), 202, []int{404}},
-	{"delete blob", plain(request{"DELETE", "/v2/admin/app/blobs/" + digest("a blob that no manifest refers to"), "", ""}), 202, []int{404}},
+	{"delete manifest", plain(request{"DELETE", "/v2/admin/app/manifests/" + routestest.Digest(image()), "", ""}), 202, []int{404}},
+	{"delete blob", plain(request{"DELETE", "/v2/admin/app/blobs/" + routestest.Digest("a blob that no manifest refers to"), "", ""}), 202, []int{404}},
 }
 
 // Every write of every operation fails once, not done or done but reported as

@@ -13,14 +13,15 @@ import (
 	"testing"
 
 	"berth/shared/routes"
+	"berth/shared/routes/routestest"
 	"berth/shared/web"
 )
 
 // refuses sends what must be refused, and wants the status, the surface's error
 // with a message that says each part, and no write.
-func refuses(t *testing.T, w *world, h *testHub, r web.Route, method, path, kind string, body io.Reader, status int, says ...string) {
+func refuses(t *testing.T, w *routestest.World, h *testHub, r web.Route, method, path, kind string, body io.Reader, status int, says ...string) {
 	t.Helper()
-	rec := w.do(h, "administrator", method, path, kind, body)
+	rec := h.do(w, "administrator", method, path, kind, body)
 	what := fmt.Sprintf("%s: %s %.200s", r.Name, method, path)
 	if rec.Code != status {
 		t.Errorf("%s: %d %.300s, want %d", what, rec.Code, rec.Body, status)
@@ -68,13 +69,13 @@ func (c cutOff) Read(b []byte) (int, error) {
 // Every route that takes JSON refuses what is none, what is cut off, what is too
 // long and what is of another type, names the field, and changes nothing.
 func TestBadBodies(t *testing.T) {
-	w := theWorld()
-	h := w.open()
+	w := routestest.Make()
+	h := open(w)
 	for _, r := range routes.Table() {
 		if r.Doc.Body == nil {
 			continue
 		}
-		path, kind, good := w.request(r, "open")
+		path, kind, good := w.Request(r, "open")
 		send := func(body io.Reader, status int, says ...string) {
 			t.Helper()
 			refuses(t, w, h, r, r.Method, path, "application/json", body, status, says...)
@@ -95,7 +96,7 @@ func TestBadBodies(t *testing.T) {
 			for _, body := range without(good) {
 				if slices.Contains(r.Doc.Required, body.field) {
 					send(strings.NewReader(body.json), 400, body.field)
-				} else if rec := w.do(w.open(), "administrator", r.Method, path, kind, strings.NewReader(body.json)); r.Doc.Answers[rec.Code] == nil && rec.Code >= 300 {
+				} else if rec := open(w).do(w, "administrator", r.Method, path, kind, strings.NewReader(body.json)); r.Doc.Answers[rec.Code] == nil && rec.Code >= 300 {
 					t.Errorf("%s: without %s, which is not documented as required: %d %s", r.Name, body.field, rec.Code, rec.Body)
 				}
 			}
@@ -181,13 +182,13 @@ func fieldKinds(t reflect.Type) map[string]reflect.Kind {
 // Names at their limits reach the rule; names past them, and others that can be
 // none, are refused by what they break.
 func TestBadNames(t *testing.T) {
-	w := theWorld()
-	h := w.open()
+	w := routestest.Make()
+	h := open(w)
 	for _, r := range routes.Table() {
 		at := func(namespace, repo string) (path, kind, body string) {
 			r := r
 			r.Pattern = strings.ReplaceAll(strings.ReplaceAll(r.Pattern, "{namespace}", namespace), "{repo}", repo)
-			return w.request(r, "open")
+			return w.Request(r, "open")
 		}
 		long := strings.Repeat("a", 64)
 		if strings.Contains(r.Pattern, "{namespace}") {
@@ -199,7 +200,7 @@ func TestBadNames(t *testing.T) {
 				refuses(t, w, h, r, r.Method, path, kind, strings.NewReader(body), 400, "namespace")
 			}
 			path, kind, body := at(long, "open")
-			rec, want := w.do(h, "administrator", r.Method, path, kind, strings.NewReader(body)), 404
+			rec, want := h.do(w, "administrator", r.Method, path, kind, strings.NewReader(body)), 404
 			if r.Surface == web.Registry && (r.Rule == web.RepositoryWriter || r.Rule == web.RepositoryPush) {
 				want = 403 // as the registry refuses every push
 			}
@@ -213,7 +214,7 @@ func TestBadNames(t *testing.T) {
 				refuses(t, w, h, r, r.Method, path, kind, strings.NewReader(body), 400, "repository")
 			}
 			path, kind, body := at("team", strings.Repeat("a", 128))
-			rec := w.do(w.open(), "administrator", r.Method, path, kind, strings.NewReader(body))
+			rec := open(w).do(w, "administrator", r.Method, path, kind, strings.NewReader(body))
 			makes := r.Rule == web.RepositoryPush || r.Rule == web.RepositoryReaderOrNew
 			if !makes && rec.Code != 404 || rec.Code == 400 {
 				t.Errorf("%s: a repository of 128 characters: %d %s", r.Name, rec.Code, rec.Body)
@@ -225,8 +226,8 @@ func TestBadNames(t *testing.T) {
 // Other parts of paths, and cursors, are held against what they can be: nothing that
 // is sent there is the hub's own trouble.
 func TestBadVariablesAndCursors(t *testing.T) {
-	w := theWorld()
-	h := w.open()
+	w := routestest.Make()
+	h := open(w)
 	long := strings.Repeat("a", 3000)
 	for _, r := range routes.Table() {
 		for _, m := range pathVariable.FindAllStringSubmatch(r.Pattern, -1) {
@@ -236,25 +237,25 @@ func TestBadVariablesAndCursors(t *testing.T) {
 			for _, value := range []string{"%ff", "%00", "%0a", "%20", "...", "a:b", "sha256:", "sha512:00", long} {
 				r := r
 				r.Pattern = strings.ReplaceAll(r.Pattern, m[0], value)
-				path, kind, body := w.request(r, "open")
-				rec := w.do(h, "administrator", r.Method, path, kind, strings.NewReader(body))
+				path, kind, body := w.Request(r, "open")
+				rec := h.do(w, "administrator", r.Method, path, kind, strings.NewReader(body))
 				if n := h.calls.Take().Writes; rec.Code < 400 || rec.Code >= 500 || n > 0 {
 					t.Errorf("%s: %s %.200s: %d %.300s, %d writes", r.Name, r.Method, path, rec.Code, rec.Body, n)
 				}
 				checkError(t, r.Method+" "+path, r.Surface, rec)
 			}
 		}
-		path, _, _ := w.request(r, "open")
+		path, _, _ := w.Request(r, "open")
 		path, query, _ := strings.Cut(path, "?")
 		for _, p := range r.Doc.Query {
 			for _, value := range []string{"%ff", "%00", "!", long, base64.RawURLEncoding.EncodeToString([]byte("\xff")), base64.RawURLEncoding.EncodeToString([]byte(long))} {
-				rec := w.do(w.open(), "administrator", r.Method, path+"?"+query+"&"+p.Name+"="+value, "", nil)
+				rec := open(w).do(w, "administrator", r.Method, path+"?"+query+"&"+p.Name+"="+value, "", nil)
 				if rec.Code >= 500 || p.Name == "cursor" && rec.Code != 400 {
 					t.Errorf("%s: %s %s?%s=%.200s: %d %.300s", r.Name, r.Method, path, p.Name, value, rec.Code, rec.Body)
 				}
 			}
 		}
-		if rec := w.do(h, "administrator", r.Method, path+"?a=%zz", "", nil); rec.Code != 400 {
+		if rec := h.do(w, "administrator", r.Method, path+"?a=%zz", "", nil); rec.Code != 400 {
 			t.Errorf("%s: a damaged query: %d %s, want 400", r.Name, rec.Code, rec.Body)
 		}
 	}
@@ -262,8 +263,8 @@ func TestBadVariablesAndCursors(t *testing.T) {
 
 // A known path with another method is 405 and says which work; an unknown one is 404.
 func TestWrongMethodsAndPaths(t *testing.T) {
-	w := theWorld()
-	h := w.open()
+	w := routestest.Make()
+	h := open(w)
 	methods := map[string][]string{}
 	for _, r := range routes.Table() {
 		methods[r.Pattern] = append(methods[r.Pattern], r.Method)
@@ -272,14 +273,14 @@ func TestWrongMethodsAndPaths(t *testing.T) {
 		}
 	}
 	for _, r := range routes.Table() {
-		path, _, _ := w.request(r, "open")
+		path, _, _ := w.Request(r, "open")
 		path, _, _ = strings.Cut(path, "?")
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"} {
 			if slices.Contains(methods[r.Pattern], method) {
 				continue
 			}
 			for _, path := range []string{path, path + "/"} {
-				rec := w.do(h, "anonymous", method, path, "", nil)
+				rec := h.do(w, "anonymous", method, path, "", nil)
 				allow := strings.Split(rec.Header().Get("Allow"), ", ")
 				want := slices.Clone(methods[r.Pattern])
 				slices.Sort(want)
@@ -302,7 +303,7 @@ func TestWrongMethodsAndPaths(t *testing.T) {
 			want = 400 // a name of the registry that has not two parts
 		}
 		for _, who := range []string{"anonymous", "administrator"} {
-			rec := w.do(h, who, "GET", path, "", nil)
+			rec := h.do(w, who, "GET", path, "", nil)
 			if rec.Code != want {
 				t.Errorf("%s by %s: %d %s, want %d", path, who, rec.Code, rec.Body, want)
 			}
@@ -313,13 +314,13 @@ func TestWrongMethodsAndPaths(t *testing.T) {
 
 // Numbers of pages that are none are refused wherever there are pages.
 func TestBadPages(t *testing.T) {
-	w := theWorld()
-	h := w.open()
+	w := routestest.Make()
+	h := open(w)
 	for _, r := range routes.Table() {
 		if r.Surface != web.HubAPI || !slices.ContainsFunc(r.Doc.Query, func(p web.Param) bool { return p.Name == "page" }) {
 			continue
 		}
-		path, _, _ := w.request(r, "open")
+		path, _, _ := w.Request(r, "open")
 		path, query, _ := strings.Cut(path, "?")
 		for _, bad := range []string{"page=0", "page=-1", "page=x", "page=1.5", "page=", "page=99999999999999999999", "page_size=0", "page_size=-1", "page_size=x"} {
 			field, _, _ := strings.Cut(bad, "=")
@@ -329,7 +330,7 @@ func TestBadPages(t *testing.T) {
 			rest := slices.DeleteFunc(strings.Split(query, "&"), func(s string) bool { return s == "" || strings.HasPrefix(s, field+"=") })
 			refuses(t, w, h, r, r.Method, path+"?"+strings.Join(append(rest, bad), "&"), "", nil, 400, field)
 		}
-		if rec := w.do(h, "administrator", r.Method, path+"?page=1000&"+query, "", nil); r.Name != "search" && rec.Code != 404 {
+		if rec := h.do(w, "administrator", r.Method, path+"?page=1000&"+query, "", nil); r.Name != "search" && rec.Code != 404 {
 			t.Errorf("%s: page 1000: %d %s, want 404", r.Name, rec.Code, rec.Body)
 		}
 	}

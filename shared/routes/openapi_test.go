@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"berth/shared/routes"
+	"berth/shared/routes/routestest"
 )
 
 type object = map[string]any
@@ -21,7 +22,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 func apiDocument(t *testing.T) object {
 	t.Helper()
 	rec := httptest.NewRecorder()
-	theWorld().open().handler.ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
+	open(routestest.Make()).handler.ServeHTTP(rec, httptest.NewRequest("GET", "/openapi.json", nil))
 	var doc object
 	if err := json.Unmarshal(rec.Body.Bytes(), &doc); err != nil || rec.Code != 200 || rec.Header().Get("Content-Type") != "application/json" {
 		t.Fatalf("GET /openapi.json: %d %s, %v", rec.Code, rec.Header(), err)

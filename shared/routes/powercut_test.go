@@ -13,6 +13,7 @@ import (
 
 	"berth/shared/local"
 	"berth/shared/local/powercut"
+	"berth/shared/routes/routestest"
 )
 
 // on opens a hub on a disk, and gives a function that closes it.
@@ -99,7 +100,7 @@ func (s *story) tell() {
 		{"long image", manifest("admin/app", "long", longImage), 201},
 		{"move", manifest("admin/app", "old", image()), 201},
 		{"delete tag", request{"DELETE", "/v2/admin/app/manifests/v1", "", ""}, 202},
-		{"delete blob", request{"DELETE", "/v2/admin/app/blobs/" + digest(lone), "", ""}, 202},
+		{"delete blob", request{"DELETE", "/v2/admin/app/blobs/" + routestest.Digest(lone), "", ""}, 202},
 		{"create", request{"POST", "/v1/repositories/admin", `{"repo_name":"made"}`, ""}, 201},
 		{"delete repository", request{"DELETE", "/v1/repositories/admin/empty", "", ""}, 204},
 	} {
@@ -145,7 +146,7 @@ func (s *story) wants(when, step, path, body string, removed bool) {
 func (s *story) check(when string) {
 	s.t.Helper()
 	s.whole(when)
-	blob := func(content string) string { return "/v2/admin/app/blobs/" + digest(content) }
+	blob := func(content string) string { return "/v2/admin/app/blobs/" + routestest.Digest(content) }
 	tag := func(name string) string { return "/v2/admin/app/manifests/" + name }
 	s.wants(when, "image", tag("new"), image("new"), false)
 	s.wants(when, "long image", tag("long"), longImage, false)

@@ -1,23 +1,24 @@
-package routes_test
+// Package routestest has a hub in which there is something of everything, and one
+// realistic request of each route to ask it with.
+package routestest
 
 import (
-	"slices"
 	"strings"
 
 	"berth/shared/web"
 )
 
-// sample is a realistic request of a route. What stands in braces in its vars, query
+// Sample is a realistic request of a route. What stands in braces in its vars, query
 // and body is taken from the world; {repo} is open or closed.
-type sample struct {
+type Sample struct {
 	vars  map[string]string // of the pattern, where they are not the world's
 	query string
 	body  string
 	kind  string // of the body; "" = JSON
-	// want says who is answered differently than the route's rule says, and with
+	// Want says who is answered differently than the route's rule says, and with
 	// what status; 0 = as the route answers when all is well. A name may have
 	// " public" or " private" behind it.
-	want map[string]int
+	Want map[string]int
 }
 
 // Where a request goes that wants something without contents.
@@ -29,31 +30,31 @@ var aBuild = map[string]string{"build": "{build {repo}}"}
 var aCommit = strings.Repeat("5e", 20)
 var aReader = map[string]string{"username": "reader"}
 
-const policy = `{"algorithm": "or", "rules": [{"template": "tag_rule", "params": {"num": "7"}, "tag_selectors": []}]}`
+const Policy = `{"algorithm": "or", "rules": [{"template": "tag_rule", "params": {"num": "7"}, "tag_selectors": []}]}`
 
 const role = `[{"user_id": "stranger", "user_name": "stranger", "auth": 1}]`
 
-// samples has a request for every route of the table.
-var samples = map[string]sample{
+// Samples has a request for every route of the table.
+var Samples = map[string]Sample{
 	// accounts
 	"generate-api-token": {body: `{"username": "stranger", "password": "correct horse"}`},
 	"account-register": {
 		body: `{"username": "somebody", "password": "a long password", "email": "somebody@example.com", "realname": "Some Body"}`,
-		want: refused(403, 403, "stranger", "reader", "writer", "owner", "robot"),
+		Want: refused(403, 403, "stranger", "reader", "writer", "owner", "robot"),
 	},
 	"profile-get":    {},
 	"profile-update": {body: `{"email": "new@example.com", "realname": "New"}`},
-	"token-create":   {body: `{"name": "mine", "permissions": ["pull"]}`, want: map[string]int{"robot": 403}},
+	"token-create":   {body: `{"name": "mine", "permissions": ["pull"]}`, Want: map[string]int{"robot": 403}},
 	"token-list":     {},
 	"token-delete": {
 		vars: map[string]string{"id": "{other robot}"},
-		want: map[string]int{"stranger": 404, "reader": 404, "writer": 404, "robot": 404},
+		Want: map[string]int{"stranger": 404, "reader": 404, "writer": 404, "robot": 404},
 	},
 	"org-create":  {body: `{"name": "fresh", "company": "Fresh Ltd"}`},
 	"org-list":    {},
 	"org-get":     {},
 	"org-update":  {body: `{"company": "Team Ltd"}`},
-	"org-delete":  {vars: bare, want: map[string]int{"robot": 403}},
+	"org-delete":  {vars: bare, Want: map[string]int{"robot": 403}},
 	"member-list": {}, "member-get": {vars: aReader}, "member-remove": {vars: aReader},
 	"member-add":    {body: `{"username": "stranger", "role": "reader"}`},
 	"member-update": {vars: aReader, body: `{"role": "writer"}`},
@@ -74,8 +75,8 @@ var samples = map[string]sample{
 	"repository-get":    {},
 	"repository-update": {body: `{"description": "changed", "full_description": "long", "category": "lang"}`},
 	"repository-delete": {},
-	"repository-star":   {want: map[string]int{"robot": 403}},
-	"repository-unstar": {want: map[string]int{"robot": 403}},
+	"repository-star":   {Want: map[string]int{"robot": 403}},
+	"repository-unstar": {Want: map[string]int{"robot": 403}},
 	"tag-list":          {query: "page_size=1"},
 	"tag-get":           {vars: map[string]string{"tag": "v1"}},
 	"tag-delete":        {vars: map[string]string{"tag": "v1"}},
@@ -86,25 +87,25 @@ var samples = map[string]sample{
 	"build-config-update": {body: `{"build_node": "cn", "email_enabled": true}`},
 	"build-create": {
 		body: `{"namespace": "team", "repo_name": "{repo}", "tag": "latest"}`,
-		want: map[string]int{"reader": 403, "robot": 403, "stranger public": 403, "stranger private": 404},
+		Want: map[string]int{"reader": 403, "robot": 403, "stranger public": 403, "stranger private": 404},
 	},
 	"build-list": {
 		query: "namespace=team&repo_name={repo}&page_size=1",
-		want:  map[string]int{"stranger": 404},
+		Want:  map[string]int{"stranger": 404},
 	},
 	"build-get":    {vars: aBuild},
 	"build-log":    {vars: aBuild},
 	"build-delete": {vars: aBuild},
 	"code-hook": { // no account is a Git host: see TestCodeHook
 		vars: map[string]string{"code": "{hook {repo}}"}, body: `{"ref": "refs/heads/master", "after": "` + aCommit + `"}`,
-		want: refused(401, 401, "stranger", "reader", "writer", "owner", "administrator", "robot"),
+		Want: refused(401, 401, "stranger", "reader", "writer", "owner", "administrator", "robot"),
 	},
 
 	// the Manage API
-	"manage-namespace-create":         {body: `{"namespace": "fresh"}`, want: map[string]int{"robot": 403}},
+	"manage-namespace-create":         {body: `{"namespace": "fresh"}`, Want: map[string]int{"robot": 403}},
 	"manage-namespace-list":           {query: "filter=mode::visible"},
-	"manage-namespace-get":            {want: refused(401, 403, "stranger")},
-	"manage-namespace-delete":         {vars: bare, want: map[string]int{"robot": 403}},
+	"manage-namespace-get":            {Want: refused(401, 403, "stranger")},
+	"manage-namespace-delete":         {vars: bare, Want: map[string]int{"robot": 403}},
 	"manage-namespace-access-list":    {},
 	"manage-namespace-access-create":  {body: role},
 	"manage-namespace-access-update":  {body: strings.ReplaceAll(role, "stranger", "reader")},
@@ -124,28 +125,28 @@ var samples = map[string]sample{
 	"manage-tag-get":                  {vars: map[string]string{"tag": "v1"}},
 	"manage-tag-create":               {body: `{"source_tag": "v1", "destination_tag": "v2"}`},
 	"manage-tag-delete":               {vars: map[string]string{"tag": "v1"}},
-	"manage-retention-create":         {body: policy},
+	"manage-retention-create":         {body: Policy},
 	"manage-retention-list":           {},
 	"manage-retention-history":        {query: "limit=1"},
 	"manage-retention-get":            {vars: map[string]string{"retention": "1"}},
-	"manage-retention-update":         {vars: map[string]string{"retention": "1"}, body: policy},
+	"manage-retention-update":         {vars: map[string]string{"retention": "1"}, body: Policy},
 	"manage-retention-delete":         {vars: map[string]string{"retention": "1"}},
 
 	// the registry
-	"registry-ping":            {want: map[string]int{"anonymous": 401}},
+	"registry-ping":            {Want: map[string]int{"anonymous": 401}},
 	"registry-token":           {query: "scope=repository:team/{repo}:pull"},
 	"registry-token-post":      {body: "grant_type=password&username=stranger&password=correct+horse&service=hub.example", kind: "application/x-www-form-urlencoded"},
 	"registry-upload-start":    {},
 	"registry-upload-get":      {},
-	"registry-upload-patch":    {body: "a chunk", kind: octets},
-	"registry-upload-put":      {query: "digest=" + digest("a blob"), body: "a blob", kind: octets},
+	"registry-upload-patch":    {body: "a chunk", kind: "application/octet-stream"},
+	"registry-upload-put":      {query: "digest=" + Digest("a blob"), body: "a blob", kind: "application/octet-stream"},
 	"registry-upload-delete":   {},
 	"registry-blob-get":        {vars: map[string]string{"digest": "{blob}"}},
 	"registry-blob-delete":     {vars: map[string]string{"digest": "{blob}"}},
 	"registry-manifest-get":    {vars: map[string]string{"reference": "v1"}},
-	"registry-manifest-put":    {vars: map[string]string{"reference": "v2"}, body: "{manifest-body}", kind: ociType},
+	"registry-manifest-put":    {vars: map[string]string{"reference": "v2"}, body: "{manifest-body}", kind: OCIManifest},
 	"registry-manifest-delete": {vars: map[string]string{"reference": "v1"}},
-	"registry-catalog":         {query: "n=1", want: map[string]int{"anonymous": 401}},
+	"registry-catalog":         {query: "n=1", Want: map[string]int{"anonymous": 401}},
 	"registry-tag-list":        {query: "n=1"},
 	"registry-referrer-list":   {vars: map[string]string{"digest": "{manifest}"}},
 
@@ -164,12 +165,13 @@ func refused(anonymous, others int, who ...string) map[string]int {
 	return want
 }
 
-// request is a sample for a repository.
-func (w *world) request(r web.Route, repo string) (path, kind, body string) {
-	s := samples[r.Name]
+// Request is the sample of a route, asked of a repository: the path with its query,
+// and the body with its type.
+func (w *World) Request(r web.Route, repo string) (path, kind, body string) {
+	s := Samples[r.Name]
 	fill := func(text string) string {
 		text = strings.ReplaceAll(text, "{repo}", repo)
-		for name, value := range w.known {
+		for name, value := range w.Known {
 			text = strings.ReplaceAll(text, "{"+name+"}", value)
 		}
 		return text
@@ -178,7 +180,7 @@ func (w *world) request(r web.Route, repo string) (path, kind, body string) {
 	for name, value := range s.vars {
 		path = strings.ReplaceAll(path, "{"+name+"}", fill(fill(value)))
 	}
-	path = strings.ReplaceAll(path, "{upload}", w.known["upload "+repo])
+	path = strings.ReplaceAll(path, "{upload}", w.Known["upload "+repo])
 	path = fill(path)
 	if s.query != "" {
 		path += "?" + fill(s.query)
@@ -188,120 +190,4 @@ func (w *world) request(r web.Route, repo string) (path, kind, body string) {
 		kind = "application/json"
 	}
 	return path, kind, fill(s.body)
-}
-
-// callers are everybody who may ask.
-var callers = []string{"anonymous", "stranger", "reader", "writer", "owner", "administrator", "robot", "expired", "revoked"}
-
-// roles are what callers may do in team. The robot has the permission pull alone.
-var roles = map[string]int{"reader": 1, "robot": 1, "writer": 3, "owner": 7, "administrator": 7}
-
-// expected is what a caller is answered by the rule of a route; 0 = that they may.
-// Nothing here asks the code under test: it is the contract's section on who may.
-func expected(r web.Route, who string, public bool) int {
-	if who == "expired" || who == "revoked" {
-		return 401
-	}
-	role, known := roles[who], who != "anonymous"
-	inNamespace := func(need int) int {
-		switch {
-		case !known:
-			return 401
-		case role < need:
-			return 403
-		}
-		return 0
-	}
-	inRepository := func(need int) int {
-		if public {
-			role = max(role, 1)
-		}
-		switch {
-		case role >= need:
-			return 0
-		case !known && (need > 1 || r.Surface == web.Registry):
-			return 401
-		case r.Surface == web.Registry && need > 1:
-			return 403
-		case role == 0:
-			return 404
-		}
-		return 403
-	}
-	switch r.Rule {
-	case web.Open, web.VisibleNamespace:
-		return 0
-	case web.BuildReader, web.BuildWriter: // nobody but members knows of builds, also of a public repository's
-		switch {
-		case r.Rule == web.BuildWriter && !known:
-			return 401
-		case role == 0:
-			return 404
-		case r.Rule == web.BuildWriter && role < 3:
-			return 403
-		}
-		return 0
-	case web.SignedIn:
-		if !known {
-			return 401
-		}
-		return 0
-	case web.AsAccount:
-		if !known {
-			return 401
-		}
-		if who == "robot" {
-			return 403
-		}
-		return 0
-	case web.Administrators:
-		if !known {
-			return 401
-		}
-		if who != "administrator" {
-			return 403
-		}
-		return 0
-	case web.NamespaceReader:
-		return inNamespace(1)
-	case web.NamespaceWriter:
-		return inNamespace(3)
-	case web.NamespaceOwner:
-		return inNamespace(7)
-	case web.RepositoryKnown:
-		if !known {
-			return 401
-		}
-		return inRepository(1)
-	case web.RepositoryReader, web.RepositoryReaderOrNew:
-		return inRepository(1)
-	case web.RepositoryWriter, web.RepositoryPush:
-		return inRepository(3)
-	case web.RepositoryOwner:
-		return inRepository(7)
-	}
-	return -1 // a rule that this test does not know: no answer is right
-}
-
-// wanted are the statuses that a caller may be answered.
-func wanted(r web.Route, who string, public bool) []int {
-	visibility := " private"
-	if public {
-		visibility = " public"
-	}
-	status := expected(r, who, public)
-	for _, name := range []string{who, who + visibility} {
-		if special, ok := samples[r.Name].want[name]; ok {
-			status = special
-		}
-	}
-	if status != 0 {
-		return []int{status}
-	}
-	var good []int
-	for status := range r.Doc.Answers {
-		good = append(good, status)
-	}
-	slices.Sort(good)
-	return good
 }
