@@ -83,10 +83,16 @@ func (r *run) run(ctx context.Context) (hub.BuildResult, error) {
 	if err != nil {
 		return hub.BuildResult{}, err
 	}
-	tool, err := r.tool(registry)
+	s, err := r.newSandbox(registry)
 	if err != nil {
 		return hub.BuildResult{}, err
 	}
+	defer s.close()
+	tool, err := s.tool(ctx)
+	if err != nil {
+		return hub.BuildResult{}, err
+	}
+	defer tool.close()
 	r.log.info("Dockerfile path: %s. Build context path: %s", dockerfile, contextDir)
 	if err := tool.build(ctx, contextDir, dockerfile); err != nil {
 		return hub.BuildResult{}, err
@@ -117,14 +123,6 @@ func (r *run) finish(ctx context.Context, registry *registry) (hub.BuildResult, 
 	}
 	r.log.info("pushed %s:%s, digest %s", r.Repository, r.Tag, m.digest)
 	return hub.BuildResult{Status: hub.Succeeded, Detail: "the image was built and pushed.\n", Digest: m.digest, ImageID: m.imageID}, nil
-}
-
-// tool builds images: one of the programs that the machine may have.
-type tool interface {
-	// build makes the image from a context directory and a Dockerfile, both checked.
-	build(ctx context.Context, contextDir, dockerfile string) error
-	// push sends the image to the hub, under the build's tag.
-	push(ctx context.Context) error
 }
 
 // directories are the build context and the Dockerfile: both inside the clone, also
