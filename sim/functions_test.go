@@ -25,10 +25,10 @@ func TestMain(m *testing.M) {
 }
 
 // Each function answers its sample event, as a process of its own over the
-// simulated account, as events/NAME.want.json says. A header "*" there may have
+// simulated account, as testdata/NAME.want.json says. A header "*" there may have
 // any value, but must be there.
 func TestFunctions(t *testing.T) {
-	names, err := filepath.Glob("../events/*.want.json")
+	names, err := filepath.Glob("testdata/*.want.json")
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no sample events: %v", err)
 	}
@@ -37,7 +37,7 @@ func TestFunctions(t *testing.T) {
 	for _, path := range names {
 		name := strings.TrimSuffix(filepath.Base(path), ".want.json")
 		t.Run(name, func(t *testing.T) {
-			event, err := os.ReadFile("../events/" + name + ".json")
+			event, err := os.ReadFile("testdata/" + name + ".json")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +78,7 @@ func TestPullIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	event, err := os.ReadFile("../events/registry-manifest-get.json")
+	event, err := os.ReadFile("testdata/registry-manifest-get.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func BenchmarkColdStart(b *testing.B) {
 	account := sim.NewAccount(b)
 	account.Seed(b)
 	program := sim.Build(b, "berth/functions/registry-manifest-get")
-	event, err := os.ReadFile("../events/registry-manifest-get.json")
+	event, err := os.ReadFile("testdata/registry-manifest-get.json")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -57,7 +57,10 @@ func Digest(s string) string {
 func Rand() io.Reader { return rand.NewChaCha8([32]byte{1}) }
 
 // Make makes the world, once.
-var Make = sync.OnceValue(func() *World {
+var Make = sync.OnceValue(New)
+
+// New makes a world, which differs from every other in its deploy keys alone.
+func New() *World {
 	public, _ := url.Parse("https://hub.example")
 	w := &World{
 		Records: memory.NewRecords(), Layers: memory.NewLayers(), Options: hub.Options{PublicURL: public},
@@ -76,7 +79,7 @@ var Make = sync.OnceValue(func() *World {
 	w.Known["webhook"] = made.ID
 	w.Now = w.Now.Add(2 * time.Hour)
 	return w
-})
+}
 
 // builder makes a world by asking over HTTP.
 type builder struct {
@@ -142,7 +145,8 @@ func (b *builder) accounts(h *hub.Hub) {
 }
 
 func (b *builder) repositories() {
-	for name, public := range map[string]bool{"open": true, "closed": false, "bare-open": true, "bare-closed": false} {
+	for _, name := range []string{"open", "closed", "bare-open", "bare-closed"} {
+		public := strings.HasSuffix(name, "open")
 		rec := b.ask("owner", "POST", "/v1/repositories/team", "application/json", object{"repo_name": name, "is_public": public, "full_description": "# " + name, "build_config": automated(name)}, 201)
 		var created struct {
 			Config struct {
