@@ -36,8 +36,8 @@ func TestImports(t *testing.T) {
 	under := func(path string, roots ...string) bool {
 		return slices.ContainsFunc(roots, func(root string) bool { return path == root || strings.HasPrefix(path, root+"/") })
 	}
-	backends := []string{"berth/shared/local", "berth/shared/cloud", "berth/shared/store/memory"}
-	heavy := []string{"github.com/aws", "go.etcd.io", "github.com/prometheus", "github.com/spf13", "html/template"}
+	backends := []string{"berth/shared/local", "berth/shared/cloud", "berth/shared/smtp", "berth/shared/store/memory"}
+	heavy := []string{"github.com/aws", "go.etcd.io", "github.com/prometheus", "github.com/spf13", "github.com/wneessen", "html/template"}
 	surfaces := []string{"berth/shared/hubapi", "berth/shared/manage", "berth/shared/registry"}
 	domain := append([]string{"berth/shared/store", "berth/shared/hub", "berth/shared/web", "berth/shared/routes"}, surfaces...)
 	for _, name := range domain {
@@ -62,6 +62,8 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s imports %s; infra describes the rest and is part of nothing", name, dep)
 			case under(dep, surfaces...) && under(name, surfaces...) && !under(dep, name):
 				t.Errorf("the surface %s imports the surface %s", name, dep)
+			case under(dep, "berth/shared/smtp") && !under(name, "berth/cmd/berth"):
+				t.Errorf("%s imports %s, which is for the hub on one machine alone", name, dep)
 			case under(dep, "berth/cmd", "berth/functions"):
 				t.Errorf("%s imports the program %s", name, dep)
 			}

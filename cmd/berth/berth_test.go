@@ -115,6 +115,8 @@ func TestWrongUse(t *testing.T) {
 	for _, args := range []string{
 		"serve --tls-cert only.pem", "serve --public-url hub.example.com", "serve --public-url https://hub/path",
 		"serve --gc-every soon", "serve now", "serve --no-such",
+		"serve --smtp mail.example", "serve --smtp mail.example --mail-from nobody", "serve --smtp mail.example:x --mail-from a@example.com",
+		"serve --smtp mail.example --mail-from a@example.com --smtp-user a", "serve --smtp mail.example --mail-from a@example.com --smtp-tls perhaps",
 	} {
 		if code := run(context.Background(), append(strings.Fields(args), "--data", t.TempDir(), "--listen", "127.0.0.1:0")); code != 2 {
 			t.Errorf("%s ends with %d", args, code)

@@ -39,6 +39,7 @@ type settings struct {
 	grace                      time.Duration
 	builds                     int
 	buildLimits                hub.BuildLimits
+	mail                       mailSettings
 }
 
 func serveCommand() *cobra.Command {
@@ -82,6 +83,7 @@ what was acknowledged is safe either way.`,
 	f.DurationVar(&s.buildLimits.Time, "build-time", hub.DefaultBuildLimits.Time, "how long one build may take")
 	f.Int64Var(&s.buildLimits.LogBytes, "build-log-bytes", hub.DefaultBuildLimits.LogBytes, "how long one build's log may be")
 	f.Int64Var(&s.buildLimits.Memory, "build-memory", 4<<30, "bytes of memory that one build's processes may use")
+	s.mail.flags(f)
 	f.Var(&s.logLevel, "log-level", "least level of log lines; a line a request is info")
 	f.Var(&s.logFormat, "log-format", "form of log lines; auto is text on a terminal and JSON elsewhere")
 	return withEnv(c)
@@ -111,6 +113,10 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	mailer, err := s.mail.mailer()
+	if err != nil {
+		return err
+	}
 	data, err := openData(s.data)
 	if err != nil {
 		return err
@@ -129,6 +135,7 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	h.Options.OpenSignup, h.Options.AllowedHosts, h.Log = s.signup.value == "open", s.allowHosts, log
 	h.Options.TrustedProxies = trusted
 	h.Options.Builds = s.buildLimits
+	h.Mailer, h.Options.Mail = mailer, mailer != nil
 	if err := firstStart(ctx, h, out); err != nil {
 		return err
 	}

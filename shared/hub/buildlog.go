@@ -145,3 +145,20 @@ func (h *Hub) logLineAt(ctx context.Context, id string, at int64) (int64, error)
 	}
 	return chunk[0].Seq, failed
 }
+
+// lastLines are the last lines of a build's log, at most n.
+func (h *Hub) lastLines(ctx context.Context, id string, n int) ([]LogLine, error) {
+	var last []LogLine
+	r := store.Range{Table: store.Builds, Part: logKey(id, 0).Part, Reverse: true, Limit: n}
+	err := h.each(ctx, r, func(item store.Item) error {
+		chunk, err := decode[[]LogLine](item)
+		if err != nil {
+			return err
+		}
+		if last = append(chunk, last...); len(last) >= n {
+			return errEnough
+		}
+		return nil
+	})
+	return last[max(0, len(last)-n):], err
+}

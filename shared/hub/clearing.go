@@ -83,7 +83,7 @@ func (h *Hub) clearBuilds(ctx context.Context, repo Repository) error {
 func nothing(store.Item) ([]store.Op, error) { return nil, nil }
 
 func (h *Hub) clearBuild(ctx context.Context, listed Build) error {
-	if err := h.CancelBuild(ctx, listed.ID); err != nil && !is(err, Conflict) && !is(err, NotFound) {
+	if err := h.CancelBuild(ctx, Caller{}, listed.ID); err != nil && !is(err, Conflict) && !is(err, NotFound) {
 		return err
 	}
 	log := store.Range{Table: store.Builds, Part: logKey(listed.ID, 0).Part, Limit: clearAtOnce}

@@ -39,6 +39,9 @@ type Hub struct {
 	// Builder runs builds; nil: they wait until there is one.
 	Builder Builder
 
+	// Mailer sends the mails in the outbox; nil: they wait there until there is one.
+	Mailer Mailer
+
 	// Pulled, if set, takes each pull of a manifest instead of the hub's own
 	// gathering. Its error fails the request.
 	Pulled func(context.Context, PullCount) error
@@ -75,6 +78,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// Builds bounds builds; a zero limit is that of DefaultBuildLimits.
 	Builds BuildLimits
+	// Mail: whoever asked for a build whose configuration wants it gets a mail at its end.
+	Mail bool
 }
 
 // Keys are the hub's own secrets, 32 random bytes each. They outlive restarts.

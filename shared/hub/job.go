@@ -135,18 +135,23 @@ func (h *Hub) BuildEvent(ctx context.Context, id string, e BuildEvent) error {
 }
 
 // buildEnded are the operations that ride in the Write that ends a build: what its
-// webhooks are told.
-func (h *Hub) buildEnded(ctx context.Context, b Build) ([]store.Op, error) {
+// webhooks and whoever asked for it are told. by is the account that ended it; ""
+// where it ended by itself.
+func (h *Hub) buildEnded(ctx context.Context, b Build, by string) ([]store.Op, error) {
 	hooks, err := h.get(ctx, hooksKey(b.NamespaceID))
 	if err != nil {
 		return nil, err
 	}
-	return h.happened(hooks, b.NamespaceID, EventBuild, BuildCompleteEvent{
+	ops, err := h.happened(hooks, b.NamespaceID, EventBuild, BuildCompleteEvent{
 		Event: EventBuild, Namespace: b.Namespace, RepoName: b.Repository, RepoPath: b.Path(),
 		BuildID: b.ID, Status: b.Status, Tag: b.Tag.Tag, VersionTag: b.VersionTag, Commit: b.Commit,
 		Digest: b.Digest, ImageID: b.ImageID, Detail: b.Detail, AutoCreated: b.Auto, CreatedBy: b.CreatedBy,
 		StartedAt: b.StartedAt, EndedAt: b.EndedAt, OccurredAt: h.now(),
 	})
+	if h.Options.Mail && b.Email && by != b.Maker {
+		ops = append(ops, mailOf(b))
+	}
+	return ops, err
 }
 
 // BuildCompleteEvent is the body of the event build:complete.

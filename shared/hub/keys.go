@@ -67,6 +67,7 @@ import (
 //	table builds
 //	  outbox/SHARD      event/DUE/ID       what must follow a change: see outbox.go
 //	                    delivery/DUE/ID
+//	                    mail/DUE/BUILDID
 //	  ids               .                  the next number for build and tag configurations
 //	  config/REPOID     .                  BuildConfig
 //	  hookcode/CODE     .                  id of the repository behind a webhook's code

@@ -18,9 +18,9 @@ import (
 // killed sender left is sent by the next. So a consumer can meet a delivery twice,
 // and knows it by its id.
 //
-// There are two kinds. An event is written with the change; handling it makes a
-// delivery for each webhook that wants it. Deliveries lie in a partition of their
-// webhook, so that a slow receiver holds up few others, and no event.
+// An event is written with the change; handling it makes a delivery for each webhook
+// that wants it. Deliveries lie in a partition of their webhook, so that a slow
+// receiver holds up few others, and no event. Mails are told of in mail.go.
 
 // outboxEvent is an event that happened.
 type outboxEvent struct {
@@ -44,7 +44,17 @@ type outboxDelivery struct {
 const (
 	outboxEvents     = "event"
 	outboxDeliveries = "delivery"
+	outboxMails      = "mail"
 )
+
+// outboxKinds are the kinds that this hub handles, each before those that it makes.
+func (h *Hub) outboxKinds() []string {
+	kinds := []string{outboxEvents, outboxDeliveries}
+	if h.Mailer != nil {
+		kinds = append(kinds, outboxMails)
+	}
+	return kinds
+}
 
 func outboxKey(kind string, shard int, due Time, id string) store.Key {
 	return store.Key{
@@ -55,6 +65,32 @@ func outboxKey(kind string, shard int, due Time, id string) store.Key {
 
 // outboxLease is how long a sender has an entry for itself: longer than one attempt.
 const outboxLease = time.Minute
+
+// claim is an entry that a sender has for itself.
+type claim struct {
+	kind, id string
+	shard    int
+	key      store.Key
+}
+
+// claim takes an entry for the lease; a conflict where another sender was faster.
+func (h *Hub) claim(ctx context.Context, kind string, shard int, id string, item store.Item) (claim, error) {
+	c := claim{kind, id, shard, outboxKey(kind, shard, At(h.Now().Add(outboxLease)), id)}
+	return c, h.Records.Write(ctx, store.DeleteAt(item.Key, item.Version), store.Create(c.key, item.Value))
+}
+
+// settle are the operations that end an attempt: the entry goes, or, with a time,
+// waits for it.
+func (c claim) settle(next Time, entry any) []store.Op {
+	if next.IsZero() {
+		return []store.Op{store.Delete(c.key)}
+	}
+	put := store.Put(outboxKey(c.kind, c.shard, next, c.id), encode(entry))
+	if put.Key == c.key {
+		return []store.Op{put}
+	}
+	return []store.Op{store.Delete(c.key), put}
+}
 
 // PushEvent is the body of the event image:push.
 type PushEvent struct {
@@ -94,7 +130,7 @@ const outboxPoll = time.Second
 func (h *Hub) RunOutbox(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for shard := range shards {
-		for _, kind := range []string{outboxEvents, outboxDeliveries} {
+		for _, kind := range h.outboxKinds() {
 			wg.Go(func() {
 				for ctx.Err() == nil {
 					n, err := h.sendDue(ctx, kind, shard)
@@ -115,10 +151,10 @@ func (h *Hub) RunOutbox(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// SendOutbox handles once whatever is due now: the events, and then the deliveries,
-// those included that the events made.
+// SendOutbox handles once whatever is due now: the events, then the deliveries,
+// those included that the events made, and the mails.
 func (h *Hub) SendOutbox(ctx context.Context) error {
-	for _, kind := range []string{outboxEvents, outboxDeliveries} {
+	for _, kind := range h.outboxKinds() {
 		for shard := range shards {
 			for more := 1; more > 0; {
 				var err error
@@ -143,10 +179,9 @@ func (h *Hub) sendDue(ctx context.Context, kind string, shard int) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	handle := h.fanOut
-	if kind == outboxDeliveries {
-		handle = h.deliver
-	}
+	handle := map[string]func(context.Context, int, store.Item) error{
+		outboxEvents: h.fanOut, outboxDeliveries: h.deliver, outboxMails: h.sendMail,
+	}[kind]
 	failed := make([]error, len(page.Items))
 	slots := make(chan struct{}, sendAtOnce)
 	var wg sync.WaitGroup

@@ -206,6 +206,8 @@ type BuildResult struct {
 	Detail  string `json:"detail"`
 	Digest  string `json:"digest,omitempty"`   // of the manifest that was pushed
 	ImageID string `json:"image_id,omitempty"` // digest of the image's configuration
+
+	by string // the account that ended it, which needs no mail about that
 }
 
 // EndBuild ends a build that is not over; one that is stays as it ended. Its token
@@ -236,16 +238,16 @@ func (h *Hub) endBuild(ctx context.Context, b Build, item store.Item, r BuildRes
 		b.ImageID = hexOf(r.ImageID)
 		b.ImageID = b.ImageID[:min(12, len(b.ImageID))]
 	}
-	followed, err := h.buildEnded(ctx, b)
+	followed, err := h.buildEnded(ctx, b, r.by)
 	if err != nil {
 		return err
 	}
 	return h.change(ctx, slices.Concat(b.ops(item.Version), ops, followed)...)
 }
 
-// CancelBuild ends a build before its time: one that waits never starts, one that
-// runs is stopped. Conflict where it is over already.
-func (h *Hub) CancelBuild(ctx context.Context, id string) error {
+// CancelBuild ends a build before its time for a caller: one that waits never
+// starts, one that runs is stopped. Conflict where it is over already.
+func (h *Hub) CancelBuild(ctx context.Context, c Caller, id string) error {
 	var was Status
 	err := h.again(ctx, func() error {
 		b, item, err := h.build(ctx, id)
@@ -255,7 +257,7 @@ func (h *Hub) CancelBuild(ctx context.Context, id string) error {
 		if was = b.Status; was.Over() {
 			return Fail(Conflict, "the build is over already: it ended as %s", was)
 		}
-		return h.endBuild(ctx, b, item, BuildResult{Status: Deleted, Detail: "the build was deleted.\n"})
+		return h.endBuild(ctx, b, item, BuildResult{Status: Deleted, Detail: "the build was deleted.\n", by: c.member()})
 	})
 	if err != nil || was != Running || h.Builder == nil {
 		return err

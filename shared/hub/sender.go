@@ -33,8 +33,8 @@ func (h *Hub) deliver(ctx context.Context, shard int, item store.Item) error {
 		return err
 	}
 	d := &entry.Delivery
-	claimed := outboxKey(outboxDeliveries, shard, At(h.Now().Add(outboxLease)), d.ID)
-	if err := h.Records.Write(ctx, store.DeleteAt(item.Key, item.Version), store.Create(claimed, item.Value)); err != nil {
+	claimed, err := h.claim(ctx, outboxDeliveries, shard, d.ID, item)
+	if err != nil {
 		return err
 	}
 	hook, err := h.hookOf(ctx, entry)
@@ -58,26 +58,13 @@ func (h *Hub) deliver(ctx context.Context, shard int, item store.Item) error {
 			d.Next = At(h.Now().Add(backoff[d.Attempts-1]))
 		}
 	}
-	return h.again(ctx, func() error { return h.settleDelivery(ctx, shard, claimed, entry) })
-}
-
-// settleDelivery ends an attempt: the entry goes, or waits for its next time.
-func (h *Hub) settleDelivery(ctx context.Context, shard int, claimed store.Key, entry outboxDelivery) error {
-	d := entry.Delivery
-	ops, err := h.noteDelivery(ctx, entry.NamespaceID, entry.Turn, d)
-	if err != nil {
-		return err
-	}
-	ops = append(ops, store.Delete(claimed))
-	if d.Status == deliveryPending {
-		next := outboxKey(outboxDeliveries, shard, d.Next, d.ID)
-		if next == claimed {
-			ops[len(ops)-1] = store.Put(next, encode(entry))
-		} else {
-			ops = append(ops, store.Put(next, encode(entry)))
+	return h.again(ctx, func() error {
+		ops, err := h.noteDelivery(ctx, entry.NamespaceID, entry.Turn, *d)
+		if err != nil {
+			return err
 		}
-	}
-	return h.Records.Write(ctx, ops...)
+		return h.Records.Write(ctx, append(ops, claimed.settle(d.Next, entry)...)...)
+	})
 }
 
 // hookOf is the webhook that a delivery is for; nil where it is gone or switched off.

@@ -251,7 +251,7 @@ func readLog(c *web.Call) error {
 }
 
 func deleteBuild(c *web.Call) error {
-	if err := c.Hub.CancelBuild(c.Context(), c.Build.ID); err != nil {
+	if err := c.Hub.CancelBuild(c.Context(), c.Caller, c.Build.ID); err != nil {
 		return err
 	}
 	dispatch(c)

@@ -467,7 +467,7 @@ func FuzzCodeHook(f *testing.F) {
 			if err := hub.CheckCommit("commit", b.Commit); err != nil {
 				t.Fatal(err)
 			}
-			if err := h.hub.CancelBuild(t.Context(), b.ID); err != nil && hub.CodeOf(err) != hub.Conflict {
+			if err := h.hub.CancelBuild(t.Context(), hub.Caller{}, b.ID); err != nil && hub.CodeOf(err) != hub.Conflict {
 				t.Fatal(err)
 			}
 		}
