@@ -7,11 +7,13 @@ STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VULN    := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 FUZZTIME ?= 30s
 DATA    ?= $(or $(BERTH_DATA),berth-data)
+ARCH    ?= arm64
+FUNCTIONS := .make/functions$(if $(filter arm64,$(ARCH)),,-$(ARCH))
 COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 export GOFLAGS := -buildvcs=false
 
-.PHONY: run build test unit lint vet fmt vuln packages fuzz soak bench clean help
+.PHONY: run build functions test unit lint vet fmt vuln packages fuzz soak bench clean help
 
 help: ## list what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +23,13 @@ run: build ## build and start a hub on http://127.0.0.1:8080, with its data in .
 
 build: ## build bin/berth
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.commit=$(COMMIT)' -o bin/berth ./cmd/berth
+
+functions: $(FUNCTIONS)/.built ## build every Lambda function: NAME/bootstrap below .make/functions (ARCH=amd64: below .make/functions-amd64)
+
+$(FUNCTIONS)/.built: go.mod $(shell find $(CURDIR)/shared $(CURDIR)/functions -type d -o -name '*.go' ! -name '*_test.go')
+	@rm -rf $(FUNCTIONS) && mkdir -p $(FUNCTIONS)/.new
+	GOOS=linux GOARCH=$(ARCH) CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(FUNCTIONS)/.new/ ./functions/...
+	@cd $(FUNCTIONS) && for f in .new/*; do n=$${f##*/}; mkdir $$n && mv $$f $$n/bootstrap; done && rmdir .new && touch .built
 
 test: packages lint unit vuln ## everything that must pass: formats, linters, all tests with the race detector
 

@@ -1,6 +1,6 @@
-// Command registry-manifest-get is the function of that operation.
+// Command registry-manifest-get is the function of that name.
 package main
 
 import "berth/shared/cloud"
 
-func main() { cloud.Start("registry-manifest-get") }
+func main() { cloud.Start("registry-manifest-get", cloud.WithLayers) }

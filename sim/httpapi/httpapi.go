@@ -48,7 +48,7 @@ type route struct {
 func New(getenv func(string) string) (*API, error) {
 	a := &API{}
 	for _, r := range routes.Table() {
-		f, err := cloud.NewFunction(r.Name, getenv)
+		f, err := cloud.NewFunction(r.Name, getenv, cloud.WithLayers)
 		if err != nil {
 			return nil, err
 		}

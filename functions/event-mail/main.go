@@ -1,0 +1,6 @@
+// Command event-mail is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.StartEvent("event-mail") }

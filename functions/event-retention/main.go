@@ -1,0 +1,6 @@
+// Command event-retention is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.StartEvent("event-retention", cloud.WithLayers) }

@@ -1,0 +1,6 @@
+// Command event-sweep is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.StartEvent("event-sweep", cloud.WithLayers) }

@@ -1,0 +1,6 @@
+// Command hub-audit-list is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.Start("hub-audit-list") }

@@ -1,0 +1,6 @@
+// Command manage-repository-create is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.Start("manage-repository-create") }

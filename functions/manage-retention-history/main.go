@@ -1,0 +1,6 @@
+// Command manage-retention-history is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.Start("manage-retention-history") }

@@ -1,0 +1,6 @@
+// Command org-delete is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.Start("org-delete") }

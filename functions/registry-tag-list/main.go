@@ -1,0 +1,6 @@
+// Command registry-tag-list is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.Start("registry-tag-list") }

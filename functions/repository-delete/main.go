@@ -1,0 +1,6 @@
+// Command repository-delete is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.Start("repository-delete") }

@@ -1,0 +1,119 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"berth/shared/hub"
+	"berth/shared/store"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Settings are the environment variables of functions. Each function has those that
+// its needs imply, and the address, the public one, that all have.
+var Settings = struct {
+	Tables       map[store.Table]string // names of the tables
+	Bucket       string                 // name of the layers' bucket
+	PublicURL    string                 // where clients reach the hub
+	SecretARN    string                 // of the secret in Secrets Manager from which the hub's keys are derived
+	Secret       string                 // the secret itself, at least 32 random characters, instead
+	Signup       string                 // "open" lets anybody register an account
+	AllowedHosts string                 // private hosts that users' addresses may lead to, with commas between
+	KMSKey       string                 // ARN of the key that seals stored secrets
+	StateMachine string                 // ARN of the state machine that runs builds
+
+	// Addresses of other services than the region's, for simulations.
+	DynamoDB, S3, SecretsManager, KMS, StepFunctions string
+}{
+	Tables: map[store.Table]string{
+		store.Repositories: "BERTH_TABLE_REPOSITORIES",
+		store.Tags:         "BERTH_TABLE_TAGS",
+		store.Builds:       "BERTH_TABLE_BUILDS",
+	},
+	Bucket:       "BERTH_BUCKET",
+	PublicURL:    "BERTH_PUBLIC_URL",
+	SecretARN:    "BERTH_SECRET_ARN",
+	Secret:       "BERTH_SECRET",
+	Signup:       "BERTH_SIGNUP",
+	AllowedHosts: "BERTH_ALLOWED_HOSTS",
+	KMSKey:       "BERTH_KMS_KEY",
+	StateMachine: "BERTH_STATE_MACHINE",
+
+	DynamoDB:       "AWS_ENDPOINT_URL_DYNAMODB",
+	S3:             "AWS_ENDPOINT_URL_S3",
+	SecretsManager: "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+	KMS:            "AWS_ENDPOINT_URL_KMS",
+	StepFunctions:  "AWS_ENDPOINT_URL_SFN",
+}
+
+// Environment is what a process on AWS is given: settings, a region, credentials.
+type Environment struct {
+	AWS     aws.Config
+	getenv  func(string) string
+	missing []error
+}
+
+// Get is a setting; "" where there is none.
+func (e *Environment) Get(name string) string { return e.getenv(name) }
+
+// Need is a setting that there must be: else the process does not start, and says so.
+func (e *Environment) Need(name string) string {
+	v := e.getenv(name)
+	if v == "" {
+		e.Refuse(fmt.Errorf("the environment has no %s", name))
+	}
+	return v
+}
+
+// Refuse keeps the process from starting.
+func (e *Environment) Refuse(err error) { e.missing = append(e.missing, err) }
+
+func (e *Environment) refused() error { return errors.Join(e.missing...) }
+
+// For is the configuration of a client whose service answers at the address in a
+// setting, or else at the region's.
+func (e *Environment) For(endpoint string) aws.Config {
+	cfg := e.AWS.Copy()
+	if at := e.getenv(endpoint); at != "" {
+		cfg.BaseEndpoint = &at
+	}
+	return cfg
+}
+
+// inLambda is the environment of a function: its credentials last as long as the
+// process.
+func inLambda(getenv func(string) string) *Environment {
+	e := &Environment{getenv: getenv}
+	credentials := aws.Credentials{
+		AccessKeyID:     e.Need("AWS_ACCESS_KEY_ID"),
+		SecretAccessKey: e.Need("AWS_SECRET_ACCESS_KEY"),
+		SessionToken:    getenv("AWS_SESSION_TOKEN"),
+		Source:          "environment",
+	}
+	e.AWS = aws.Config{
+		Region:     e.Need("AWS_REGION"),
+		HTTPClient: HTTPClient(5 * time.Second),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return credentials, nil
+		}),
+	}
+	return e
+}
+
+// options are the hub's.
+func (e *Environment) options() hub.Options {
+	public, err := url.Parse(e.Need(Settings.PublicURL))
+	if err == nil && (public.Host == "" || public.Scheme != "https" && public.Scheme != "http") {
+		err = errors.New("it must be as https://registry.example.com")
+	}
+	if err != nil {
+		e.Refuse(fmt.Errorf("%s: %w", Settings.PublicURL, err))
+	}
+	hosts := strings.FieldsFunc(e.getenv(Settings.AllowedHosts), func(r rune) bool { return r == ',' || r == ' ' })
+	return hub.Options{PublicURL: public, OpenSignup: e.getenv(Settings.Signup) == "open", AllowedHosts: hosts}
+}
