@@ -16,6 +16,10 @@ import (
 	"berth/shared/outbound"
 )
 
+// maxReason is the most of a reason, in bytes, that a build is shown with; its log
+// has all of it.
+const maxReason = 4 << 10
+
 // Run runs a build in dir, an empty folder of its own, and tells of it through
 // emit, which is called by one goroutine at a time. It returns how the build ended;
 // ctx ends it early. What it leaves in dir is the caller's to remove.
@@ -36,9 +40,12 @@ func Run(ctx context.Context, j hub.Job, dir string, emit func(hub.BuildEvent)) 
 		err = errors.New("the build was stopped")
 	}
 	if err != nil {
-		text := log.mask(err.Error())
-		log.last("ERROR", text)
-		result = hub.BuildResult{Status: hub.Failed, Detail: strings.TrimSpace(text) + "\n"}
+		reason := strings.TrimSpace(printable(log.mask.text(err.Error())))
+		log.last(reason)
+		if len(reason) > maxReason {
+			reason = reason[:runeCut(reason, maxReason)]
+		}
+		result = hub.BuildResult{Status: hub.Failed, Detail: reason + "\n"}
 	}
 	log.close()
 	return result

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
+	"iter"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,17 +17,16 @@ import (
 // Limits of log lines.
 const (
 	maxLine    = 64 << 10               // bytes; a longer line goes on in the next entry
-	flushBytes = 32 << 10               // lines are told of when so many bytes have gathered
-	flushEvery = 200 * time.Millisecond // or so much time has passed
+	minCharge  = 16                     // bytes that a line takes of the log's at least
+	flushEvery = 200 * time.Millisecond // lines are told of so often, or when they fill a record
 )
 
 // log gathers lines, gives them numbers and times, hides secrets in them, and tells
 // of them in pieces.
 type log struct {
-	emit    func(hub.BuildEvent)
-	full    func() // is called once, when the log has its most
-	hide    *strings.Replacer
-	longest int // bytes of the longest secret
+	emit func(hub.BuildEvent)
+	full func() // is called once, when the log has its most
+	mask *mask
 
 	mu     sync.Mutex
 	lines  []hub.LogLine
@@ -41,33 +40,7 @@ type log struct {
 }
 
 func newLog(j hub.Job, emit func(hub.BuildEvent), full func()) *log {
-	l := &log{emit: emit, full: full, left: j.LogBytes, ticker: time.NewTicker(flushEvery), done: make(chan struct{})}
-	var secrets []string
-	hide := func(secret string) {
-		if len(secret) >= 4 { // shorter ones would hide ordinary text and nothing else
-			secrets = append(secrets, secret)
-			l.longest = max(l.longest, len(secret))
-		}
-	}
-	for _, s := range j.Secrets {
-		hide(s)
-		for line := range strings.Lines(s) {
-			hide(strings.TrimSpace(line))
-		}
-	}
-	hide(j.Token)
-	for line := range strings.Lines(j.DeployKey) {
-		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-----") {
-			hide(line)
-		}
-	}
-	// The longer one first: another may be its beginning.
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, s := range secrets {
-		pairs = append(pairs, s, "***")
-	}
-	l.hide = strings.NewReplacer(pairs...)
+	l := &log{emit: emit, full: full, mask: newMask(j), left: j.LogBytes, ticker: time.NewTicker(flushEvery), done: make(chan struct{})}
 	go func() {
 		for {
 			select {
@@ -81,59 +54,79 @@ func newLog(j hub.Job, emit func(hub.BuildEvent), full func()) *log {
 	return l
 }
 
-func (l *log) mask(s string) string { return l.hide.Replace(s) }
+func (l *log) info(format string, args ...any) { l.write("INFO", fmt.Sprintf(format, args...), false) }
+func (l *log) warn(format string, args ...any) { l.write("WARN", fmt.Sprintf(format, args...), false) }
 
-func (l *log) info(format string, args ...any) {
-	l.line("INFO", l.mask(fmt.Sprintf(format, args...)), false)
-}
-func (l *log) warn(format string, args ...any) {
-	l.line("WARN", l.mask(fmt.Sprintf(format, args...)), false)
+// write adds a line, masked and with what is no UTF-8 escaped, in pieces where it is
+// long.
+func (l *log) write(level, text string, continued bool) {
+	for piece, more := range pieces(printable(l.mask.text(text))) {
+		l.line(level, piece, continued || more)
+	}
 }
 
-// line adds one entry, which is masked already and short enough.
+// pieces are those in which a text is logged; more says that another one follows.
+func pieces(text string) iter.Seq2[string, bool] {
+	return func(yield func(piece string, more bool) bool) {
+		for len(text) > maxLine {
+			cut := runeCut(text, maxLine)
+			if !yield(text[:cut], true) {
+				return
+			}
+			text = text[cut:]
+		}
+		yield(text, false)
+	}
+}
+
+// line adds one entry, if the log has not its most.
 func (l *log) line(level, message string, continued bool) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.over {
-		l.mu.Unlock()
 		return
 	}
-	if l.left -= int64(len(message)); l.left < 0 {
+	if l.left -= max(int64(len(message))+1, minCharge); l.left < 0 {
 		l.over = true
-		l.mu.Unlock()
 		l.full()
 		return
 	}
 	l.add(level, message, continued)
-	full := l.held >= flushBytes
-	l.mu.Unlock()
-	if full {
-		l.flush()
-	}
 }
 
 func (l *log) add(level, message string, continued bool) {
-	l.seq++
 	l.at = max(l.at, time.Now().Unix())
-	l.lines = append(l.lines, hub.LogLine{Seq: l.seq, Time: l.at, Level: level, Message: message, Continued: continued})
-	l.held += len(message)
+	line := hub.LogLine{Seq: l.seq + 1, Time: l.at, Level: level, Message: message, Continued: continued}
+	if l.held+line.Cost() > hub.MaxLogChunk {
+		l.tell()
+	}
+	l.seq++
+	l.lines = append(l.lines, line)
+	l.held += line.Cost()
 }
 
-// last adds a line that stands in the log also where it has its most.
-func (l *log) last(level, message string) {
+// last adds the line that says why the build failed, which is there also where the
+// log has its most.
+func (l *log) last(reason string) {
 	l.mu.Lock()
-	l.add(level, strings.TrimSpace(message), false)
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	for piece, more := range pieces(reason) {
+		l.add("ERROR", piece, more)
+	}
 }
 
 // flush tells of all lines so far.
 func (l *log) flush() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.lines) == 0 {
-		return
+	l.tell()
+}
+
+func (l *log) tell() {
+	if len(l.lines) > 0 {
+		l.emit(hub.BuildEvent{Lines: l.lines})
+		l.lines, l.held = nil, 0
 	}
-	l.emit(hub.BuildEvent{Lines: l.lines})
-	l.lines, l.held = nil, 0
 }
 
 func (l *log) close() {
@@ -167,15 +160,15 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	w.rest = append(w.rest, p...)
 	// A piece of a long line goes on its way, but for what may be the beginning of a
 	// secret.
-	for len(w.rest) >= maxLine+w.log.longest {
-		cut := maxLine
-		for cut > maxLine-utf8.UTFMax && !utf8.RuneStart(w.rest[cut]) {
-			cut--
-		}
-		masked := w.log.mask(string(w.rest))
-		if masked != string(w.rest) { // cut behind the secret, not within it
-			w.rest = append(w.rest[:0], masked...)
-			continue
+	for len(w.rest) > maxLine+w.log.mask.longest {
+		cut := runeCut(string(w.rest), maxLine)
+		for _, secret := range w.log.mask.find(string(w.rest)) {
+			if secret.from < cut && cut < secret.to { // not within a secret
+				if cut = secret.from; cut == 0 {
+					cut = secret.to
+				}
+				break
+			}
 		}
 		w.entry(w.rest[:cut], true)
 		w.rest = append(w.rest[:0], w.rest[cut:]...)
@@ -183,18 +176,24 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// entry adds a line, in pieces where it is long.
+// entry adds a line, or a piece of one that goes on.
 func (w *lineWriter) entry(b []byte, continued bool) {
-	s := printable(strings.TrimSuffix(w.log.mask(string(b)), "\r"))
-	for len(s) > maxLine {
-		cut := maxLine
-		for !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		w.log.line(w.level, s[:cut], true)
-		s = s[cut:]
+	s := string(b)
+	if !continued {
+		s = strings.TrimSuffix(s, "\r")
 	}
-	w.log.line(w.level, s, continued)
+	w.log.write(w.level, s, continued)
+}
+
+// runeCut is the place, at most n, where a longer text can be cut without cutting a
+// character. What is no UTF-8 may be cut anywhere.
+func runeCut(s string, n int) int {
+	for cut := n; cut > n-utf8.UTFMax; cut-- {
+		if utf8.RuneStart(s[cut]) {
+			return cut
+		}
+	}
+	return n
 }
 
 func (w *lineWriter) Close() error {

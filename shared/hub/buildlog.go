@@ -18,16 +18,20 @@ type LogLine struct {
 	Continued bool   `json:"continued,omitempty"` // the line goes on in the next entry
 }
 
-// maxLogChunk is about how many bytes of lines one record holds.
-const maxLogChunk = 64 << 10
+// Cost is about how many bytes a record needs for the line.
+func (l LogLine) Cost() int { return len(l.Message) + 80 }
+
+// MaxLogChunk is about how many bytes of lines one record holds: a runner that tells
+// of so many at once costs one write.
+const MaxLogChunk = 64 << 10
 
 // appendLog keeps lines of a build's log. Lines that are there already are left
 // alone, so that a runner may send them again.
 func (h *Hub) appendLog(ctx context.Context, id string, lines []LogLine) error {
 	for len(lines) > 0 {
 		n, size := 0, 0
-		for n < len(lines) && (n == 0 || size+len(lines[n].Message)+80 <= maxLogChunk) {
-			size += len(lines[n].Message) + 80
+		for n < len(lines) && (n == 0 || size+lines[n].Cost() <= MaxLogChunk) {
+			size += lines[n].Cost()
 			n++
 		}
 		chunk := lines[:n]
