@@ -69,9 +69,9 @@ type CodeRef struct {
 	Commit string // full id of the commit that it now stands at
 }
 
-// codeDelivery remembers a delivery of a webhook that asked for builds. It is
-// written together with each of them, so that a delivery that was interrupted is
-// ended by its repeat, and one that was not starts nothing again.
+// codeDelivery remembers a delivery of a webhook that asked for builds, under each
+// of its names. It is written together with each of them, so that a delivery that
+// was interrupted is ended by its repeat, and one that was not starts nothing again.
 type codeDelivery struct {
 	Left    []string `json:"left"` // what is still to be started: see pushedTag.name
 	Expires Time     `json:"expires"`
@@ -115,18 +115,21 @@ func (hook CodeHook) pushed(refs []CodeRef) (list []pushedTag, err error) {
 // however often it is repeated within a week. repeat says that the delivery was seen
 // before and nothing is left of it. TooManyRequests where the namespace's queue is
 // full: the builds before that are started, and a repeat of the delivery starts the
-// others. Delivery is the Git host's name for it.
-func (h *Hub) Pushed(ctx context.Context, hook CodeHook, delivery string, refs []CodeRef) (builds []Build, repeat bool, err error) {
+// others. Names are those that the delivery is known again by, whichever of them.
+func (h *Hub) Pushed(ctx context.Context, hook CodeHook, names []string, refs []CodeRef) (builds []Build, repeat bool, err error) {
 	wanted, err := hook.pushed(refs)
 	if err != nil || len(wanted) == 0 {
 		return nil, false, err
 	}
 	AuditedBy(ctx, hook.config.CreatedBy)
 	auditIn(ctx, hook.grant.NamespaceID)
-	sum := sha256.Sum256([]byte(delivery))
-	key := codeDeliveryKey(hook.config.HookCode, hex.EncodeToString(sum[:]))
+	keys := make([]store.Key, len(names))
+	for i, name := range names {
+		sum := sha256.Sum256([]byte(name))
+		keys[i] = codeDeliveryKey(hook.config.HookCode, hex.EncodeToString(sum[:]))
+	}
 	for {
-		b, seen, err := h.pushedNext(ctx, hook, key, wanted)
+		b, seen, err := h.pushedNext(ctx, hook, keys, wanted)
 		if err != nil || b.ID == "" {
 			return builds, seen && len(builds) == 0, err
 		}
@@ -136,37 +139,55 @@ func (h *Hub) Pushed(ctx context.Context, hook CodeHook, delivery string, refs [
 
 // pushedNext starts the next build of a delivery; none where nothing is left. seen
 // says that the delivery was remembered.
-func (h *Hub) pushedNext(ctx context.Context, hook CodeHook, key store.Key, wanted []pushedTag) (b Build, seen bool, err error) {
+func (h *Hub) pushedNext(ctx context.Context, hook CodeHook, keys []store.Key, wanted []pushedTag) (b Build, seen bool, err error) {
 	err = h.again(ctx, func() error {
 		b = Build{}
-		item, err := h.get(ctx, key)
+		items, err := h.Records.Get(ctx, keys...)
 		if err != nil {
 			return err
 		}
-		d, err := found[codeDelivery](item)
-		if err != nil {
+		var left []pushedTag
+		var expires []Time
+		if left, expires, seen, err = h.leftOf(items, wanted); err != nil || len(left) == 0 {
 			return err
 		}
-		if seen = item.Found() && h.Now().Before(d.Expires.Time); !seen {
-			d = codeDelivery{Expires: At(h.Now().Add(deliveryMemory))}
-			for _, p := range wanted {
-				d.Left = append(d.Left, p.name())
-			}
+		p := left[0]
+		d := codeDelivery{Left: []string{}}
+		for _, later := range left[1:] {
+			d.Left = append(d.Left, later.name())
 		}
-		i := slices.IndexFunc(wanted, func(p pushedTag) bool { return slices.Contains(d.Left, p.name()) })
-		if i < 0 {
-			return nil
+		var remember []store.Op
+		for i, item := range items {
+			d.Expires = expires[i]
+			remember = append(remember, store.PutFrom(item, encode(d)).Until(d.Expires.Time))
 		}
-		p := wanted[i]
-		d.Left = slices.DeleteFunc(d.Left, func(name string) bool { return name == p.name() })
 		auditDetail(ctx, "%s:%s", hook.grant.Path(), p.config.Tag)
 		b, err = h.createBuild(ctx, hook.grant, NewBuild{
-			Tag: p.config.Tag, Commit: p.ref.Commit, Auto: true, By: hook.config.CreatedBy, Config: &p.config,
-			Delivery: []store.Op{store.PutFrom(item, encode(d)).Until(d.Expires.Time)},
+			Tag: p.config.Tag, Commit: p.ref.Commit, Auto: true, By: hook.config.CreatedBy, Config: &p.config, Delivery: remember,
 		})
 		return err
 	})
 	return b, seen, err
+}
+
+// leftOf are those of the wanted builds that a delivery has not started under any of
+// its names, whose records are items; and until when each is to be remembered.
+func (h *Hub) leftOf(items []store.Item, wanted []pushedTag) (left []pushedTag, expires []Time, seen bool, err error) {
+	left = slices.Clone(wanted)
+	for _, item := range items {
+		d, err := found[codeDelivery](item)
+		if err != nil {
+			return nil, nil, false, err
+		}
+		if item.Found() && h.Now().Before(d.Expires.Time) {
+			seen = true
+			left = slices.DeleteFunc(left, func(p pushedTag) bool { return !slices.Contains(d.Left, p.name()) })
+		} else {
+			d.Expires = At(h.Now().Add(deliveryMemory))
+		}
+		expires = append(expires, d.Expires)
+	}
+	return left, expires, seen, nil
 }
 
 // CheckCommit says whether a commit's id is a full one, of SHA-1 or SHA-256.

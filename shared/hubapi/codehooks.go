@@ -39,7 +39,7 @@ func codeHookRoutes() []web.Route {
 			About: "For the webhooks of GitHub (X-Hub-Signature-256; JSON or a form), GitLab (X-Gitlab-Token), Bitbucket (X-Hub-Signature) and " +
 				"Gitee (X-Gitee-Token and X-Gitee-Timestamp), with the code and secret that the build configuration shows. Anything else sends " +
 				`{"ref": "refs/heads/main", "after": "<full commit id>"} with X-Hub-Signature-256: sha256= and the hexadecimal HMAC-SHA-256 of the body. ` +
-				"A push to a branch or tag that an active tag configuration names starts one build of that commit: 202. A repeat within a week starts nothing: 200. " +
+				"A push to a branch or tag that an active tag configuration names starts one build of that commit: 202. A repeat (by its name or, where that is not signed, its body) within a week starts nothing: 200. " +
 				"Pings, deletions and other events start nothing: 202 with an empty list. Without a valid signature: 401. Up to 5 MiB.",
 			BytesIn: true, Answers: map[int]any{200: startedBuilds{}, 202: startedBuilds{}},
 		},
@@ -65,7 +65,7 @@ func takeCodeHook(c *web.Call) error {
 	if err != nil {
 		return err
 	}
-	builds, repeat, err := c.Hub.Pushed(c.Context(), hook, host.deliveryID(c.R.Header, body), refs)
+	builds, repeat, err := c.Hub.Pushed(c.Context(), hook, host.names(c.R.Header, body), refs)
 	if len(builds) > 0 {
 		dispatch(c)
 	}
@@ -88,8 +88,11 @@ type gitHost struct {
 	event    string   // the header that says what happened
 	events   []string // what it says of a push; where it is absent, the body tells
 	delivery string   // the header that names the delivery; "" = none
-	genuine  func(proof string, h http.Header, body []byte, secret string, now time.Time) bool
-	refs     func(body []byte) ([]hub.CodeRef, error)
+	apart    string   // the header that tells equal bodies apart where there is no name; "" = none
+	// bodyProof says that the proof holds for this body alone, under any name.
+	bodyProof bool
+	genuine   func(proof string, h http.Header, body []byte, secret string, now time.Time) bool
+	refs      func(body []byte) ([]hub.CodeRef, error)
 }
 
 // gitHosts are told from each other by the header of the proof. GitHub sends the
@@ -98,6 +101,9 @@ type gitHost struct {
 var gitHosts = []gitHost{
 	{
 		proof: "X-Gitlab-Token", event: "X-Gitlab-Event", events: []string{"Push Hook", "Tag Push Hook"}, delivery: "Idempotency-Key",
+		// Before 17.4 it sent no key, but a name for the event, which webhooks that set off
+		// others share with them.
+		apart:   "X-Gitlab-Event-UUID",
 		genuine: sameToken, refs: refPushes,
 	},
 	{
@@ -106,11 +112,11 @@ var gitHosts = []gitHost{
 	},
 	{
 		proof: "X-Hub-Signature-256", event: "X-GitHub-Event", events: []string{"push"}, delivery: "X-GitHub-Delivery",
-		genuine: bodySignature, refs: refPushes,
+		bodyProof: true, genuine: bodySignature, refs: refPushes,
 	},
 	{
 		proof: "X-Hub-Signature", event: "X-Event-Key", events: []string{"repo:push"}, delivery: "X-Request-UUID",
-		genuine: bodySignature, refs: bitbucketPushes,
+		bodyProof: true, genuine: bodySignature, refs: bitbucketPushes,
 	},
 }
 
@@ -142,15 +148,18 @@ func (g gitHost) pushes(h http.Header, body []byte) ([]hub.CodeRef, error) {
 	return g.refs(payload)
 }
 
-// deliveryID names a delivery: as the Git host does, or else by what it contains.
-// Where GitLab before 17.4 sends no key, it has a name for the event, which webhooks
-// that set off others share with them.
-func (g gitHost) deliveryID(h http.Header, body []byte) string {
+// names are those that a delivery is known again by: the Git host's for it, or else
+// what it contains. Where the proof is over the body alone, whoever saw a delivery
+// could send it under another name, so there the body counts beside the name.
+func (g gitHost) names(h http.Header, body []byte) (names []string) {
 	if g.delivery != "" && h.Get(g.delivery) != "" {
-		return g.delivery + " " + h.Get(g.delivery)
+		names = append(names, g.delivery+" "+h.Get(g.delivery))
 	}
-	sum := sha256.Sum256(body)
-	return "body " + hex.EncodeToString(sum[:]) + " " + h.Get("X-Gitlab-Event-UUID")
+	if len(names) == 0 || g.bodyProof {
+		sum := sha256.Sum256(body)
+		names = append(names, "body "+hex.EncodeToString(sum[:])+" "+h.Get(g.apart))
+	}
+	return names
 }
 
 // sum is HMAC-SHA-256.

@@ -299,19 +299,53 @@ func TestCodeHookRepeats(t *testing.T) {
 	h.started(202, first, body)
 	h.now = h.now.Add(7*24*time.Hour - time.Second)
 	h.started(200, first, body)
-	if ids := h.started(202, h.headers("github", "push", "two", body), body); len(ids) != 2 {
+	other := body + " "
+	if ids := h.started(202, h.headers("github", "push", "two", other), other); len(ids) != 2 {
 		t.Errorf("another delivery started %q", ids)
 	}
+	h.started(200, h.headers("github", "push", "one", other+" "), other+" ") // the host's own repeat, written anew
 	h.now = h.now.Add(2 * time.Second)
 	if ids := h.started(202, first, body); len(ids) != 2 {
 		t.Errorf("after a week the delivery started %q", ids)
 	}
-	unnamed := h.headers("generic", "", "", body)
-	h.started(202, unnamed, body)
-	h.started(200, unnamed, body)
-	other := body + "\n"
-	h.started(202, h.headers("generic", "", "", other), other)
+	unnamed := h.headers("generic", "", "", body+"\n")
+	h.started(202, unnamed, body+"\n")
+	h.started(200, unnamed, body+"\n")
 	h.whole()
+}
+
+// No Git host signs the name of a delivery: a body that was captured starts nothing
+// under another name, nor without one, nor as another host's whose proof is the same.
+func TestCodeHookCaptured(t *testing.T) {
+	for file, event := range map[string]string{"github-push": "push", "bitbucket-push": "repo:push", "generic-push": ""} {
+		h := newCodeHook(t)
+		host, _, _ := strings.Cut(file, "-")
+		body := payload(t, file)
+		headers := h.headers(host, event, "one", body)
+		n := len(h.started(202, headers, body))
+		for _, name := range []string{"X-GitHub-Delivery", "X-Request-UUID", "Idempotency-Key", "X-Gitlab-Event-UUID"} {
+			captured := maps.Clone(headers)
+			captured[name] = "two"
+			h.started(200, captured, body)
+			delete(captured, name)
+			h.started(200, captured, body)
+		}
+		if host == "github" { // without its event it is a generic one
+			delete(headers, "X-GitHub-Event")
+			delete(headers, "X-GitHub-Delivery")
+			h.started(200, headers, body)
+		}
+		if got := h.builds(); len(got) != n {
+			t.Errorf("%s: builds %q", file, got)
+		}
+		h.whole()
+	}
+	// GitLab proves itself by the secret, whatever the body: there the name counts, and
+	// the same state can be pushed twice.
+	h := newCodeHook(t)
+	body := payload(t, "gitlab-push")
+	h.started(202, h.headers("gitlab", "Push Hook", "one", body), body)
+	h.started(202, h.headers("gitlab", "Push Hook", "two", body), body)
 }
 
 // The same delivery many times at once starts each build once.
@@ -368,6 +402,7 @@ func TestCodeHookFullQueue(t *testing.T) {
 	h.hub.Options.Builds.Waiting = 3
 	body := payload(t, "github-push")
 	h.started(202, h.headers("github", "push", "one", body), body)
+	body += " "
 	second := h.headers("github", "push", "two", body)
 	got := h.send(second, body)
 	got.fails(429, "too_many_requests", "madams")
