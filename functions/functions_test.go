@@ -34,8 +34,11 @@ type service struct {
 	needed      func(web.Needs) bool
 }
 
+const sdk = "github.com/aws/aws-sdk-go-v2/service/"
+
 var services = []service{
 	{"berth/shared/cloud", "WithLayers", "", func(n web.Needs) bool { return n.Layers != web.NoLayers }},
+	{"berth/shared/cloud/sealing", "WithKMS", sdk + "kms", func(n web.Needs) bool { return n.Secrets }},
 }
 
 // forbidden are linked by no function: they would make it large and slow to start.

@@ -1,6 +1,9 @@
 // Command build-config-get is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/sealing"
+)
 
-func main() { cloud.Start("build-config-get") }
+func main() { cloud.Start("build-config-get", sealing.WithKMS) }

@@ -1,6 +1,9 @@
 // Command build-config-update is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/sealing"
+)
 
-func main() { cloud.Start("build-config-update") }
+func main() { cloud.Start("build-config-update", sealing.WithKMS) }

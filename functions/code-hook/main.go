@@ -1,6 +1,9 @@
 // Command code-hook is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/sealing"
+)
 
-func main() { cloud.Start("code-hook") }
+func main() { cloud.Start("code-hook", sealing.WithKMS) }

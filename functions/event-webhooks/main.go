@@ -1,6 +1,9 @@
 // Command event-webhooks is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/sealing"
+)
 
-func main() { cloud.StartEvent("event-webhooks") }
+func main() { cloud.StartEvent("event-webhooks", sealing.WithKMS) }

@@ -1,6 +1,9 @@
 // Command repository-create is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/sealing"
+)
 
-func main() { cloud.Start("repository-create") }
+func main() { cloud.Start("repository-create", sealing.WithKMS) }

@@ -1,6 +1,9 @@
 // Command repository-update is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/sealing"
+)
 
-func main() { cloud.Start("repository-update") }
+func main() { cloud.Start("repository-update", sealing.WithKMS) }

@@ -1,6 +1,9 @@
 // Command webhook-create is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/sealing"
+)
 
-func main() { cloud.Start("webhook-create") }
+func main() { cloud.Start("webhook-create", sealing.WithKMS) }

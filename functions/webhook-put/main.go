@@ -1,6 +1,9 @@
 // Command webhook-put is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/sealing"
+)
 
-func main() { cloud.Start("webhook-put") }
+func main() { cloud.Start("webhook-put", sealing.WithKMS) }

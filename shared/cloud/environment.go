@@ -12,6 +12,7 @@ import (
 	"berth/shared/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 )
 
 // Settings are the environment variables of functions. Each function has those that
@@ -98,6 +99,7 @@ func inLambda(getenv func(string) string) *Environment {
 	e.AWS = aws.Config{
 		Region:     e.Need("AWS_REGION"),
 		HTTPClient: HTTPClient(5 * time.Second),
+		Retryer:    func() aws.Retryer { return retry.NewStandard(patiently) },
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return credentials, nil
 		}),

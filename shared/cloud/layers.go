@@ -13,7 +13,6 @@ import (
 	"berth/shared/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -59,9 +58,7 @@ func ForLayers(o *s3.Options) {
 	o.HTTPClient = HTTPClient(30 * time.Second)
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-	o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
-		s.MaxAttempts, s.RateLimiter, s.Backoff = 8, ratelimit.None, retry.BackoffDelayerFunc(pause)
-	})
+	o.Retryer = retry.NewStandard(patiently)
 }
 
 // Close does nothing: the client belongs to the caller.

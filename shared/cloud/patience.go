@@ -11,6 +11,7 @@ import (
 	"berth/shared/store"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -99,6 +100,11 @@ func (p *patience) RetryDelay(attempt int, err error) (time.Duration, error) {
 // pause is a random time, up to a bound that doubles with each attempt.
 func pause(attempt int, _ error) (time.Duration, error) {
 	return rand.N(min(firstWait<<min(attempt, 16), longest)), nil
+}
+
+// patiently sets up the retryer of calls that may be repeated as they are.
+func patiently(o *retry.StandardOptions) {
+	o.MaxAttempts, o.RateLimiter, o.Backoff = 8, ratelimit.None, retry.BackoffDelayerFunc(pause)
 }
 
 // GetRetryToken implements [aws.Retryer]: there is no quota of retries.

@@ -56,9 +56,13 @@ func (h *Hub) CreateAutomated(ctx context.Context, g Grant, r Repository, readme
 	if b.PublicKey, private, err = h.newDeployKey(); err != nil {
 		return r, b, err
 	}
-	b.PrivateKey = h.seal(deployKeyPlace(r.ID), private)
-	ops := []store.Op{}
-	h.activate(&b, &ops)
+	if b.PrivateKey, err = h.sealer().Seal(ctx, deployKeyPlace(r.ID), private); err != nil {
+		return r, b, err
+	}
+	ops, err := h.activate(ctx, &b)
+	if err != nil {
+		return r, b, err
+	}
 	ops = append(ops, store.Create(configKey(r.ID), encode(b)))
 	r, err = h.CreateRepository(ctx, g, r, readme, ops...)
 	return r, b, err
@@ -69,32 +73,32 @@ func hookSecretPlace(repoID string) string { return configKey(repoID).String() +
 
 // activate gives a configuration its webhook when its first entry becomes active.
 // It keeps it from then on, so that what was entered at the Git host stays good.
-func (h *Hub) activate(b *BuildConfig, ops *[]store.Op) {
+func (h *Hub) activate(ctx context.Context, b *BuildConfig) (ops []store.Op, err error) {
 	if b.HookCode != "" || !slices.ContainsFunc(b.Tags, func(t TagConfig) bool { return t.Active }) {
-		return
+		return nil, nil
 	}
 	code := make([]byte, 16)
 	h.random(code)
 	b.HookCode = hex.EncodeToString(code)
 	secret := make([]byte, 24)
 	h.random(secret)
-	b.HookSecret = h.seal(hookSecretPlace(b.RepoID), []byte(hex.EncodeToString(secret)))
-	*ops = append(*ops, store.Put(hookCodeKey(b.HookCode), encode(b.RepoID)))
+	b.HookSecret, err = h.sealer().Seal(ctx, hookSecretPlace(b.RepoID), []byte(hex.EncodeToString(secret)))
+	return []store.Op{store.Put(hookCodeKey(b.HookCode), encode(b.RepoID))}, err
 }
 
 // HookSecret is the secret that a Git host signs its webhooks with; "" before an
 // entry was ever active.
-func (h *Hub) HookSecret(b BuildConfig) (string, error) {
+func (h *Hub) HookSecret(ctx context.Context, b BuildConfig) (string, error) {
 	if b.HookCode == "" {
 		return "", nil
 	}
-	s, err := h.unseal(hookSecretPlace(b.RepoID), b.HookSecret)
+	s, err := h.sealer().Open(ctx, hookSecretPlace(b.RepoID), b.HookSecret)
 	return string(s), err
 }
 
 // DeployKey opens a configuration's private key, for its builds and nobody else.
-func (h *Hub) DeployKey(b BuildConfig) ([]byte, error) {
-	return h.unseal(deployKeyPlace(b.RepoID), b.PrivateKey)
+func (h *Hub) DeployKey(ctx context.Context, b BuildConfig) ([]byte, error) {
+	return h.sealer().Open(ctx, deployKeyPlace(b.RepoID), b.PrivateKey)
 }
 
 // BuildConfig reads the build configuration of the granted repository: NotFound if
@@ -147,8 +151,10 @@ func (h *Hub) UpdateBuildConfig(ctx context.Context, g Grant, c BuildConfigChang
 		if err := h.checkCode(b); err != nil {
 			return err
 		}
-		var ops []store.Op
-		h.activate(&b, &ops)
+		ops, err := h.activate(ctx, &b)
+		if err != nil {
+			return err
+		}
 		return h.change(ctx, append(ops, store.Replace(item.Key, item.Version, encode(b)), store.CheckExists(repositoryKey(g.RepoID)))...)
 	})
 	return b, err

@@ -58,7 +58,7 @@ func (h *Hub) CodeHook(ctx context.Context, code string) (hook CodeHook, err err
 	hook.grant = Grant{
 		Namespace: r.Namespace, NamespaceID: r.NamespaceID, Repository: r.Name, RepoID: r.ID, Role: Writer, Public: r.Public, repo: items[1],
 	}
-	hook.Secret, err = h.HookSecret(hook.config)
+	hook.Secret, err = h.HookSecret(ctx, hook.config)
 	return hook, err
 }
 

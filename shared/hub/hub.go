@@ -36,6 +36,9 @@ type Hub struct {
 	Now  func() time.Time // the clock; UTC
 	Rand io.Reader        // cryptographic randomness
 
+	// Sealer encrypts stored secrets; nil: Keys.Seal does.
+	Sealer Sealer
+
 	// Builder runs builds; nil: they wait until there is one.
 	Builder Builder
 

@@ -60,7 +60,7 @@ func (h *Hub) job(ctx context.Context, b Build, token string) (Job, error) {
 		Time: limits.Time, LogBytes: limits.LogBytes, Memory: limits.Memory,
 	}
 	if item.Found() {
-		key, err := h.DeployKey(config)
+		key, err := h.DeployKey(ctx, config)
 		if err != nil {
 			return j, err
 		}

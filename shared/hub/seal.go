@@ -1,44 +1,76 @@
 package hub
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
+	"io"
 )
 
-// seal encrypts what is stored secret with AES-256-GCM by Keys.Seal. place names
-// the record (and the part of it) where the result is kept: elsewhere it cannot be
-// opened, so that nobody who may write records can move a secret to where it is shown.
-func (h *Hub) seal(place string, secret []byte) []byte {
-	g := h.sealing()
-	nonce := make([]byte, g.NonceSize())
-	h.random(nonce)
-	return g.Seal(nonce, nonce, secret, []byte(place))
+// Sealer encrypts what is stored secret: build secrets, deploy keys, webhook
+// secrets. place names the record (and the part of it) where the result is kept:
+// elsewhere it cannot be opened, so that nobody who may write records can move a
+// secret to where it is shown.
+type Sealer interface {
+	Seal(ctx context.Context, place string, secret []byte) (sealed []byte, err error)
+	// Open is the reverse of Seal: ErrSealed where sealed is not what Seal made for
+	// that place.
+	Open(ctx context.Context, place string, sealed []byte) (secret []byte, err error)
 }
 
-// unseal is the reverse of seal.
-func (h *Hub) unseal(place string, sealed []byte) ([]byte, error) {
-	g := h.sealing()
+// ErrSealed says that a stored secret cannot be opened.
+var ErrSealed = errors.New("a stored secret cannot be opened: it was damaged or moved, or the hub's key is another one")
+
+func (h *Hub) sealer() Sealer {
+	if h.Sealer != nil {
+		return h.Sealer
+	}
+	return KeySealer{h.Keys.Seal, h.Rand}
+}
+
+// KeySealer is a Sealer that has the key, of 32 bytes: it seals by AES-256-GCM.
+type KeySealer struct {
+	Key  []byte
+	Rand io.Reader
+}
+
+// Seal implements [Sealer].
+func (k KeySealer) Seal(_ context.Context, place string, secret []byte) ([]byte, error) {
+	g, err := k.aead()
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, g.NonceSize())
+	if _, err := io.ReadFull(k.Rand, nonce); err != nil {
+		return nil, err
+	}
+	return g.Seal(nonce, nonce, secret, []byte(place)), nil
+}
+
+// Open implements [Sealer].
+func (k KeySealer) Open(_ context.Context, place string, sealed []byte) ([]byte, error) {
+	g, err := k.aead()
+	if err != nil {
+		return nil, err
+	}
 	if len(sealed) < g.NonceSize() {
-		return nil, errSealed
+		return nil, ErrSealed
 	}
 	secret, err := g.Open(nil, sealed[:g.NonceSize()], sealed[g.NonceSize():], []byte(place))
 	if err != nil {
-		return nil, errSealed
+		return nil, ErrSealed
 	}
 	return secret, nil
 }
 
-var errSealed = errors.New("a stored secret cannot be opened: it was damaged or moved, or the hub's key is another one")
-
-func (h *Hub) sealing() cipher.AEAD {
-	block, err := aes.NewCipher(h.Keys.Seal)
-	if err != nil {
-		panic("berth: the key that seals secrets must have 32 bytes: " + err.Error())
+func (k KeySealer) aead() (cipher.AEAD, error) {
+	if len(k.Key) != 32 {
+		return nil, errors.New("the key that seals secrets must have 32 bytes")
 	}
-	g, err := cipher.NewGCM(block)
+	block, err := aes.NewCipher(k.Key)
 	if err != nil {
-		panic("berth: " + err.Error())
+		return nil, err
 	}
-	return g
+	return cipher.NewGCM(block)
 }

@@ -2,34 +2,43 @@ package hub
 
 import (
 	"bytes"
+	"crypto/rand"
+	"errors"
 	"testing"
 )
 
-func TestSeal(t *testing.T) {
-	h := New(nil, nil, Keys{Seal: bytes.Repeat([]byte{1}, 32)}, Options{})
+func TestKeySealer(t *testing.T) {
+	s := KeySealer{bytes.Repeat([]byte{1}, 32), rand.Reader}
 	secret := []byte("the secret")
-	sealed := h.seal("here", secret)
-	if bytes.Contains(sealed, secret) || bytes.Equal(sealed, h.seal("here", secret)) {
+	seal := func() []byte {
+		sealed, err := s.Seal(t.Context(), "here", secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sealed
+	}
+	sealed := seal()
+	if bytes.Contains(sealed, secret) || bytes.Equal(sealed, seal()) {
 		t.Error("sealed twice, the same comes out, or the secret shows")
 	}
-	if got, err := h.unseal("here", sealed); err != nil || !bytes.Equal(got, secret) {
-		t.Errorf("unsealed %q, %v", got, err)
+	if got, err := s.Open(t.Context(), "here", sealed); err != nil || !bytes.Equal(got, secret) {
+		t.Errorf("opened %q, %v", got, err)
 	}
-	if got, err := h.unseal("there", sealed); err == nil {
-		t.Errorf("opened elsewhere: %q", got)
+	refused := func(what string, s KeySealer, place string, sealed []byte) {
+		t.Helper()
+		if got, err := s.Open(t.Context(), place, sealed); !errors.Is(err, ErrSealed) {
+			t.Fatalf("opened %s: %q, %v", what, got, err)
+		}
 	}
+	refused("elsewhere", s, "there", sealed)
 	for i := range sealed {
 		bad := bytes.Clone(sealed)
 		bad[i] ^= 1
-		if got, err := h.unseal("here", bad); err == nil {
-			t.Fatalf("opened with byte %d changed: %q", i, got)
-		}
-		if got, err := h.unseal("here", sealed[:i]); err == nil {
-			t.Fatalf("opened when cut to %d bytes: %q", i, got)
-		}
+		refused("with a byte changed", s, "here", bad)
+		refused("when cut", s, "here", sealed[:i])
 	}
-	other := New(nil, nil, Keys{Seal: bytes.Repeat([]byte{2}, 32)}, Options{})
-	if got, err := other.unseal("here", sealed); err == nil {
-		t.Errorf("opened with another key: %q", got)
+	refused("with another key", KeySealer{bytes.Repeat([]byte{2}, 32), rand.Reader}, "here", sealed)
+	if _, err := (KeySealer{Rand: rand.Reader}).Seal(t.Context(), "here", secret); err == nil {
+		t.Error("sealed without a key")
 	}
 }

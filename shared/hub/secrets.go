@@ -37,6 +37,10 @@ func (h *Hub) PutSecret(ctx context.Context, g Grant, name, value string) (s Sec
 		return s, false, FailField("value", "must have 1 to %d bytes", MaxSecret)
 	}
 	key := secretKey(g.NamespaceID, name)
+	sealed, err := h.sealer().Seal(ctx, key.String(), []byte(value))
+	if err != nil {
+		return s, false, err
+	}
 	err = h.again(ctx, func() error {
 		ns, err := h.namespaceItem(ctx, g)
 		if err != nil {
@@ -50,7 +54,7 @@ func (h *Hub) PutSecret(ctx context.Context, g Grant, name, value string) (s Sec
 			return err
 		}
 		made = !item.Found()
-		s.Name, s.Sealed, s.Updated = name, h.seal(key.String(), []byte(value)), h.now()
+		s.Name, s.Sealed, s.Updated = name, sealed, h.now()
 		ops := []store.Op{store.CheckFrom(ns)}
 		if made {
 			s.Created = s.Updated
@@ -107,5 +111,5 @@ func (h *Hub) SecretValue(ctx context.Context, g Grant, name string) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	return h.unseal(item.Key.String(), s.Sealed)
+	return h.sealer().Open(ctx, item.Key.String(), s.Sealed)
 }

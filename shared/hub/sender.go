@@ -87,7 +87,7 @@ func (h *Hub) hookOf(ctx context.Context, entry outboxDelivery) (*Hook, error) {
 // send posts a delivery. Its error says what went wrong, in words that may be
 // shown to the namespace's owners.
 func (h *Hub) send(ctx context.Context, entry outboxDelivery, hook *Hook) (code int, err error) {
-	secret, err := h.unseal(hookPlace(entry.NamespaceID, hook.ID), hook.Sealed)
+	secret, err := h.sealer().Open(ctx, hookPlace(entry.NamespaceID, hook.ID), hook.Sealed)
 	if err != nil {
 		return 0, err
 	}

@@ -100,6 +100,7 @@ func (h *Hub) SaveHook(ctx context.Context, g Grant, id string, c HookChange) (k
 		return k, "", false, FailField("id", "%q must be 1 to 64 lower-case letters, digits, underscores and hyphens", id)
 	}
 	err = h.changeHooks(ctx, g, func(l *hookList) error {
+		c := c
 		i := l.find(id)
 		secret, made = "", i < 0
 		if made {
@@ -115,10 +116,12 @@ func (h *Hub) SaveHook(ctx context.Context, g Grant, id string, c HookChange) (k
 				b := make([]byte, 32)
 				h.random(b)
 				secret = base64.RawURLEncoding.EncodeToString(b)
-				l.Hooks[i].Sealed = h.seal(hookPlace(g.NamespaceID, id), []byte(secret))
+				c.Secret = &secret
 			}
 		}
-		h.applyHook(&l.Hooks[i], g, c)
+		if err := h.applyHook(ctx, &l.Hooks[i], g, c); err != nil {
+			return err
+		}
 		k = l.Hooks[i]
 		auditDetail(ctx, "%s %s", k.ID, k.URL)
 		return nil
@@ -126,7 +129,7 @@ func (h *Hub) SaveHook(ctx context.Context, g Grant, id string, c HookChange) (k
 	return k, secret, made, err
 }
 
-func (h *Hub) applyHook(k *Hook, g Grant, c HookChange) {
+func (h *Hub) applyHook(ctx context.Context, k *Hook, g Grant, c HookChange) (err error) {
 	k.Updated = h.now()
 	if c.URL != nil {
 		k.URL = *c.URL
@@ -138,8 +141,9 @@ func (h *Hub) applyHook(k *Hook, g Grant, c HookChange) {
 		k.Active = *c.Active
 	}
 	if c.Secret != nil {
-		k.Sealed = h.seal(hookPlace(g.NamespaceID, k.ID), []byte(*c.Secret))
+		k.Sealed, err = h.sealer().Seal(ctx, hookPlace(g.NamespaceID, k.ID), []byte(*c.Secret))
 	}
+	return err
 }
 
 // changeHooks changes the granted namespace's webhooks.

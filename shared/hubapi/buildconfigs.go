@@ -131,7 +131,7 @@ func buildConfigRoutes() []web.Route {
 
 // showConfig shows a build configuration to a writer.
 func showConfig(c *web.Call, path string, b hub.BuildConfig) (*buildConfig, error) {
-	secret, err := c.Hub.HookSecret(b)
+	secret, err := c.Hub.HookSecret(c.Context(), b)
 	if err != nil {
 		return nil, err
 	}
