@@ -7,15 +7,18 @@ import (
 	"sync"
 	"testing"
 
+	"berth/shared/hub"
 	"berth/shared/store"
 	"berth/shared/web"
 )
 
-// use is what a request used of the storage.
+// use is what a request used of the storage, and whether it sealed or opened a
+// stored secret.
 type use struct {
 	mu            sync.Mutex
 	read, written map[store.Table]bool
 	layers        web.Rights
+	secrets       bool
 }
 
 func (u *use) add(change func()) {
@@ -28,12 +31,13 @@ func (u *use) add(change func()) {
 }
 
 // take is what was used since the last time.
-func (u *use) take() (read, written map[store.Table]bool, layers web.Rights) {
+func (u *use) take() *use {
+	taken := &use{}
 	u.add(func() {
-		read, written, layers = u.read, u.written, u.layers
-		u.read, u.written, u.layers = map[store.Table]bool{}, map[store.Table]bool{}, web.NoLayers
+		taken.read, taken.written, taken.layers, taken.secrets = u.read, u.written, u.layers, u.secrets
+		u.read, u.written, u.layers, u.secrets = map[store.Table]bool{}, map[store.Table]bool{}, web.NoLayers, false
 	})
-	return read, written, layers
+	return taken
 }
 
 func (u *use) ofLayers(r web.Rights) { u.add(func() { u.layers = max(u.layers, r) }) }
@@ -92,23 +96,41 @@ func (u usedLayers) URL(ctx context.Context, key string, o store.URLOptions) (st
 	return u.Layers.URL(ctx, key, o)
 }
 
+type usedSealer struct {
+	hub.Sealer
+	use *use
+}
+
+func (u usedSealer) Seal(ctx context.Context, place string, secret []byte) ([]byte, error) {
+	u.use.add(func() { u.use.secrets = true })
+	return u.Sealer.Seal(ctx, place, secret)
+}
+
+func (u usedSealer) Open(ctx context.Context, place string, sealed []byte) ([]byte, error) {
+	u.use.add(func() { u.use.secrets = true })
+	return u.Sealer.Open(ctx, place, sealed)
+}
+
 // checkNeeds wants a route to have used no more of the storage than it says: where
 // a route has rights of its own, it would fail.
 func checkNeeds(t *testing.T, r web.Route, h *testHub) {
 	t.Helper()
-	read, written, layers := h.used.take()
+	used := h.used.take()
 	needs := r.All()
-	for table := range read {
+	for table := range used.read {
 		if !slices.Contains(needs.Read, table) && !slices.Contains(needs.Write, table) {
 			t.Errorf("%s reads the table %s, which it does not say that it needs", r.Name, table)
 		}
 	}
-	for table := range written {
+	for table := range used.written {
 		if !slices.Contains(needs.Write, table) {
 			t.Errorf("%s writes the table %s, which it does not say that it needs", r.Name, table)
 		}
 	}
-	if layers > needs.Layers {
-		t.Errorf("%s uses the layers with the right %d, and says that it needs %d", r.Name, layers, needs.Layers)
+	if used.layers > needs.Layers {
+		t.Errorf("%s uses the layers with the right %d, and says that it needs %d", r.Name, used.layers, needs.Layers)
+	}
+	if used.secrets && !needs.Secrets {
+		t.Errorf("%s seals or opens a secret, which it does not say that it needs", r.Name)
 	}
 }
