@@ -41,6 +41,7 @@ func (d *DB) batchGet(in *batchGetReq) (any, error) {
 	found := map[string][]any{}
 	left := map[string]*batchKeys{}
 	size := 0
+	var used units
 	err := d.kv.View(func(tx Tx) error {
 		for name, x := range in.RequestItems {
 			found[name] = []any{}
@@ -58,17 +59,19 @@ func (d *DB) batchGet(in *batchGetReq) (any, error) {
 				if err != nil {
 					return err
 				}
+				raw, _ := it.(json.RawMessage)
 				if it != nil {
 					found[name] = append(found[name], it)
-					if raw, ok := it.(json.RawMessage); ok {
-						size += len(raw)
-					}
+					size += len(raw)
+				}
+				if err := used.readItem(raw); err != nil {
+					return err
 				}
 			}
 		}
 		return nil
 	})
-	return map[string]any{"Responses": found, "UnprocessedKeys": left}, err
+	return metered{map[string]any{"Responses": found, "UnprocessedKeys": left}, used}, err
 }
 
 type batchWriteReq struct {

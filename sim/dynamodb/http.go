@@ -40,6 +40,9 @@ func (d *DB) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
+	if m, ok := out.(metered); ok {
+		m.tell(w.Header())
+	}
 	send(w, out, err)
 }
 

@@ -135,7 +135,7 @@ func (d *DB) query(q *queryReq) (any, error) {
 		}
 		out["LastEvaluatedKey"] = last
 	}
-	return out, nil
+	return metered{out, units{read: readUnits(a.size)}}, nil
 }
 
 // keyNames are the attributes of a start key.

@@ -40,9 +40,13 @@ func (d *DB) transactWrite(body []byte, refused error) (any, error) {
 		if done || err != nil {
 			return map[string]any{}, err
 		}
-		err = d.kv.Update(func(tx Tx) error { return transact(tx, ws) })
+		var used units
+		err = d.kv.Update(func(tx Tx) (err error) {
+			used, err = transact(tx, ws)
+			return err
+		})
 		d.toks.end(in.ClientRequestToken, err == nil)
-		return map[string]any{}, err
+		return metered{map[string]any{}, used}, err
 	})
 }
 
@@ -75,8 +79,8 @@ func (d *DB) compileAll(in *transactReq) ([]*writeReq, error) {
 	return ws, nil
 }
 
-// transact checks all, then applies all.
-func transact(tx Tx, ws []*writeReq) error {
+// transact checks all, then applies all, and tells what that uses.
+func transact(tx Tx, ws []*writeReq) (units, error) {
 	reasons := map[int]reason{}
 	plans := make([]*plan, len(ws))
 	size := 0
@@ -85,7 +89,7 @@ func transact(tx Tx, ws []*writeReq) error {
 		if err != nil {
 			var e *Err
 			if !errors.As(err, &e) {
-				return err
+				return units{}, err
 			}
 			r := reason{"Code": "ValidationError", "Message": e.Msg}
 			if e.Code == "ConditionalCheckFailedException" {
@@ -102,12 +106,16 @@ func transact(tx Tx, ws []*writeReq) error {
 		plans[i] = p
 	}
 	if len(reasons) > 0 {
-		return canceled(len(ws), reasons)
+		return units{}, canceled(len(ws), reasons)
 	}
 	if size > transactBytes {
-		return validation("Transaction request size exceeds the maximum allowed size of 4 MB")
+		return units{}, validation("Transaction request size exceeds the maximum allowed size of 4 MB")
 	}
-	return applyAll(tx, plans)
+	used, err := written(plans)
+	if err != nil {
+		return units{}, err
+	}
+	return used, applyAll(tx, plans)
 }
 
 type reason = map[string]any

@@ -1,24 +1,24 @@
-// Package httpapi stands in for an HTTP API of API Gateway with the routes of
-// Berth, one function each, and for ingest, the service beside it that takes uploads.
+// Package httpapi stands in for an HTTP API of API Gateway, whose routes lead to
+// Lambda functions.
 //
 // It sends what the real one sends as far as that is known: decoded paths, joined
-// headers, cookies apart, bodies in base64 unless they are text, events and answers
-// through JSON, and the limits of their sizes. It has no time limit, no throttling
-// and no authorizers.
+// headers, cookies apart, bodies in base64 unless they are text, and keeps the limits of
+// sizes and time. It has no throttling and no authorizers.
 package httpapi
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
-
-	"berth/shared/cloud"
-	"berth/shared/routes"
-	"berth/shared/web"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 )
@@ -27,105 +27,123 @@ const (
 	maxRequest = 6 << 20  // bytes of an event, and of an answer
 	maxHeaders = 10_240   // bytes of all header lines
 	maxBody    = 10 << 20 // bytes that the gateway takes at all
+	maxTime    = 30 * time.Second
 )
 
-// API is the stack's front. It is an http.Handler.
+// Invoke calls a function with an event.
+type Invoke func(ctx context.Context, function string, event []byte) ([]byte, error)
+
+// API is the gateway. It is an http.Handler.
 type API struct {
+	domain string
+	invoke Invoke
 	routes []route
-	other  cloud.Function
-	ingest http.Handler
+	// Passed, if set, is told of each call how many bytes of bodies went through the function.
+	Passed func(function string, in, out int64)
 }
 
 type route struct {
-	method   string
+	method   string // "ANY" takes all
 	key      string
-	segments []string
-	function cloud.Function
+	segments []string // nil for $default
+	greedy   bool     // the last segment stands for any number of them
+	function string
 }
 
-// New makes a front whose functions are made with an environment, each with a hub
-// of its own.
-func New(getenv func(string) string) (*API, error) {
-	a := &API{}
-	for _, r := range routes.Table() {
-		f, err := cloud.NewFunction(r.Name, getenv, cloud.WithLayers)
-		if err != nil {
-			return nil, err
+// New makes a gateway that has a domain of its own, with the function for each route key,
+// as "GET /path/{variable}/{rest+}" or "$default".
+func New(domain string, routes map[string]string, invoke Invoke) (*API, error) {
+	a := &API{domain: domain, invoke: invoke}
+	for key, function := range routes {
+		r := route{key: key, function: function}
+		if key != "$default" {
+			method, path, ok := strings.Cut(key, " ")
+			if !ok || !strings.HasPrefix(path, "/") || path != "/" && strings.HasSuffix(path, "/") {
+				return nil, fmt.Errorf("an HTTP API takes no route %q", key)
+			}
+			r.method, r.segments = method, strings.Split(path, "/")
+			r.greedy = strings.HasSuffix(path, "+}")
+			if i := strings.Index(path, "+}"); i >= 0 && i != len(path)-2 {
+				return nil, fmt.Errorf("route %q: a greedy variable must be the last", key)
+			}
 		}
-		a.routes = append(a.routes, route{r.Method, r.Method + " " + r.Pattern, strings.Split(r.Pattern, "/"), f})
+		a.routes = append(a.routes, r)
 	}
-	var err error
-	if a.other, err = cloud.NewFunction(cloud.Default, getenv); err != nil {
-		return nil, err
+	if len(a.routes) > 300 {
+		return nil, fmt.Errorf("an HTTP API takes 300 routes, not %d", len(a.routes))
 	}
-	h, err := cloud.Open(getenv)
-	if err != nil {
-		return nil, err
-	}
-	a.ingest = routes.Handler(h, nil)
+	slices.SortFunc(a.routes, func(x, y route) int { return strings.Compare(x.key, y.key) })
 	return a, nil
 }
 
-// ServeHTTP asks ingest for uploads, and else the function of the route that fits best.
+// ServeHTTP asks the function of the route that fits best.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if web.SurfaceOf(r.URL.Path) == web.Registry && strings.Contains(r.URL.Path, "/blobs/uploads/") {
-		a.ingest.ServeHTTP(w, r)
+	route := a.find(r)
+	if route == nil {
+		plain(w, http.StatusNotFound, "Not Found")
 		return
 	}
-	f, key := a.find(r)
-	event, ok := eventOf(w, r, key)
+	event, body, ok := a.eventOf(w, r, route)
 	if !ok {
 		return
 	}
-	var in events.APIGatewayV2HTTPRequest
 	b, err := json.Marshal(event)
-	if err == nil && len(b) > maxRequest {
+	if err != nil {
+		plain(w, http.StatusBadRequest, "Bad Request")
+		return
+	}
+	if len(b) > maxRequest {
 		plain(w, http.StatusRequestEntityTooLarge, "Request Too Long")
 		return
 	}
-	if err == nil {
-		err = json.Unmarshal(b, &in)
-	}
+	ctx, stop := context.WithTimeout(r.Context(), maxTime)
+	defer stop()
+	b, err = a.invoke(ctx, route.function, b)
 	var out events.APIGatewayV2HTTPResponse
-	if err == nil {
-		out, err = f(r.Context(), in)
-	}
-	if err == nil {
-		b, err = json.Marshal(out)
-	}
-	if err != nil || len(b) > maxRequest {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		plain(w, http.StatusServiceUnavailable, "Service Unavailable")
+		return
+	case err != nil || len(b) > maxRequest || json.Unmarshal(b, &out) != nil || out.StatusCode == 0:
 		plain(w, http.StatusInternalServerError, "Internal Server Error")
 		return
 	}
-	send(w, out)
+	n := send(w, out)
+	if a.Passed != nil {
+		a.Passed(route.function, int64(body), int64(n))
+	}
 }
 
-// find is the function of the most specific route, or the default one.
-func (a *API) find(r *http.Request) (cloud.Function, string) {
-	path := r.URL.Path
-	if len(path) > 1 {
-		path = strings.TrimSuffix(path, "/")
-	}
-	segments := strings.Split(path, "/")
+// find is the most specific route that fits, or the default one, or nil.
+func (a *API) find(r *http.Request) *route {
+	segments := strings.Split(r.URL.Path, "/")
 	var best *route
 	for i := range a.routes {
 		c := &a.routes[i]
-		method := c.method == r.Method || c.method == http.MethodGet && r.Method == http.MethodHead
-		if method && c.fits(segments) && (best == nil || c.before(best)) {
+		if c.segments == nil {
+			if best == nil {
+				best = c
+			}
+			continue
+		}
+		if (c.method == r.Method || c.method == "ANY") && c.fits(segments) && (best == nil || c.before(best)) {
 			best = c
 		}
 	}
-	if best == nil {
-		return a.other, "$default"
-	}
-	return best.function, best.key
+	return best
 }
 
 func (r *route) fits(segments []string) bool {
-	if len(segments) != len(r.segments) {
+	n := len(r.segments)
+	if r.greedy {
+		if len(segments) < n {
+			return false
+		}
+		n--
+	} else if len(segments) != n {
 		return false
 	}
-	for i, s := range r.segments {
+	for i, s := range r.segments[:n] {
 		if s != segments[i] && (!variable(s) || segments[i] == "") {
 			return false
 		}
@@ -133,38 +151,70 @@ func (r *route) fits(segments []string) bool {
 	return true
 }
 
-// before tells which of two routes that fit is the more specific one: that with
-// the first segment that is fixed where the other's is not.
+// before tells whether r, of two routes that fit, is the more specific one: one that is not
+// greedy, or that with the first segment that is fixed where the other's is not.
 func (r *route) before(o *route) bool {
+	if o.segments == nil || r.greedy != o.greedy {
+		return o.segments == nil || o.greedy
+	}
+	if r.greedy && len(r.segments) != len(o.segments) {
+		return len(r.segments) > len(o.segments)
+	}
 	for i, s := range r.segments {
 		if variable(s) != variable(o.segments[i]) {
 			return !variable(s)
 		}
 	}
-	return false
+	return r.method != "ANY" && o.method == "ANY"
 }
 
 func variable(segment string) bool { return strings.HasPrefix(segment, "{") }
 
-// eventOf is what a function is told of a request. It answers itself what the
-// gateway does not let through.
-func eventOf(w http.ResponseWriter, r *http.Request, key string) (events.APIGatewayV2HTTPRequest, bool) {
+// parameters are the values of the path's variables.
+func (r *route) parameters(path string) map[string]string {
+	segments := strings.Split(path, "/")
+	var values map[string]string
+	for i, s := range r.segments {
+		if !variable(s) {
+			continue
+		}
+		if values == nil {
+			values = map[string]string{}
+		}
+		name := strings.Trim(s, "{+}")
+		values[name] = segments[i]
+		if r.greedy && i == len(r.segments)-1 {
+			values[name] = strings.Join(segments[i:], "/")
+		}
+	}
+	return values
+}
+
+// eventOf is what a function is told of a request, and the length of its body. It answers
+// itself what the gateway does not let through.
+func (a *API) eventOf(w http.ResponseWriter, r *http.Request, to *route) (events.APIGatewayV2HTTPRequest, int, bool) {
 	var e events.APIGatewayV2HTTPRequest
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		plain(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
-		return e, false
+		return e, 0, false
 	}
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	from, _, _ := net.SplitHostPort(r.RemoteAddr)
+	now := time.Now()
 	e = events.APIGatewayV2HTTPRequest{
-		Version: "2.0", RouteKey: key, RawPath: r.URL.Path, RawQueryString: r.URL.RawQuery,
-		Headers: map[string]string{"host": r.Host, "x-forwarded-for": host, "x-forwarded-proto": "https"},
+		Version: "2.0", RouteKey: to.key, RawPath: r.URL.Path, RawQueryString: r.URL.RawQuery,
+		Headers:        map[string]string{"host": a.domain, "x-forwarded-proto": "https", "x-forwarded-port": "443", "content-length": fmt.Sprint(len(body))},
+		PathParameters: to.parameters(r.URL.Path),
 		RequestContext: events.APIGatewayV2HTTPRequestContext{
-			RouteKey: key, Stage: "$default", DomainName: r.Host,
+			RouteKey: to.key, Stage: "$default", DomainName: a.domain, AccountID: "000000000000", APIID: strings.SplitN(a.domain, ".", 2)[0],
+			RequestID: fmt.Sprintf("%x=", now.UnixNano()), Time: now.UTC().Format("02/Jan/2006:15:04:05 +0000"), TimeEpoch: now.UnixMilli(),
 			HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
-				Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: host, UserAgent: r.UserAgent(),
+				Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: from, UserAgent: r.UserAgent(),
 			},
 		},
+	}
+	if before := r.Header.Get("X-Forwarded-For"); before != "" {
+		from = before + ", " + from
 	}
 	size := 0
 	for k, v := range r.Header {
@@ -175,15 +225,16 @@ func eventOf(w http.ResponseWriter, r *http.Request, key string) (events.APIGate
 		}
 		e.Headers[strings.ToLower(k)] = strings.Join(v, ",")
 	}
+	e.Headers["x-forwarded-for"] = from
 	if size > maxHeaders {
 		plain(w, http.StatusRequestHeaderFieldsTooLarge, "Request Header Fields Too Large")
-		return e, false
+		return e, 0, false
 	}
 	e.Body = string(body)
 	if len(body) > 0 && !isText(r.Header.Get("Content-Type")) {
 		e.Body, e.IsBase64Encoded = base64.StdEncoding.EncodeToString(body), true
 	}
-	return e, true
+	return e, len(body), true
 }
 
 func isText(contentType string) bool {
@@ -191,14 +242,14 @@ func isText(contentType string) bool {
 	return strings.HasPrefix(t, "text/") || t == "application/json" || t == "application/javascript" || t == "application/xml"
 }
 
-// send answers as the function said.
-func send(w http.ResponseWriter, out events.APIGatewayV2HTTPResponse) {
+// send answers as the function said, and tells the length of the body.
+func send(w http.ResponseWriter, out events.APIGatewayV2HTTPResponse) int {
 	body := []byte(out.Body)
 	if out.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(out.Body); err != nil {
 			plain(w, http.StatusInternalServerError, "Internal Server Error")
-			return
+			return 0
 		}
 	}
 	for k, v := range out.Headers {
@@ -209,6 +260,7 @@ func send(w http.ResponseWriter, out events.APIGatewayV2HTTPResponse) {
 	}
 	w.WriteHeader(out.StatusCode)
 	w.Write(body)
+	return len(body)
 }
 
 // plain is how the gateway itself answers.

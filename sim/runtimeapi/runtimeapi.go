@@ -1,19 +1,22 @@
 // Package runtimeapi runs a Lambda function's program as Lambda does: a process
-// of its own that asks an HTTP interface for events and posts its answers there.
-// It has one instance, never freezes it, and sets no limits to time, memory or size.
+// of its own that asks an HTTP interface for events and posts its answers there,
+// and that is frozen between an answer and the next event. It is one instance, and
+// sets no limits to time, memory or size.
 package runtimeapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,7 +25,7 @@ type Function struct {
 	process *exec.Cmd
 	server  *http.Server
 	calls   chan *call
-	said    buffer
+	said    tail
 	ended   chan struct{} // closed when the process has ended
 
 	mu      sync.Mutex
@@ -50,8 +53,7 @@ func Start(program string, env ...string) (*Function, error) {
 	f := &Function{calls: make(chan *call), ended: make(chan struct{}), pending: map[string]*call{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", f.next)
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", f.respond(nil))
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", f.respond(errors.New("the function failed")))
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/{what}", f.respond)
 	mux.HandleFunc("POST /2018-06-01/runtime/init/error", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
 	f.server = &http.Server{Handler: mux}
 	go f.server.Serve(l)
@@ -73,14 +75,25 @@ func Start(program string, env ...string) (*Function, error) {
 	return f, nil
 }
 
+// ErrEnded is wrapped when the process has ended, by itself or by Kill, before it
+// answered.
+var ErrEnded = errors.New("the function's process ended")
+
+// FailedError is what a function answers where it has no answer: JSON with the members
+// errorType and errorMessage.
+type FailedError []byte
+
+func (e FailedError) Error() string { return "the function failed: " + string(e) }
+
 // Invoke sends an event and waits for its answer. The context's deadline is told
-// to the function.
+// to the function. Between two calls the process stands still.
 func (f *Function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	c := &call{ctx, event, make(chan answer, 1)}
+	f.process.Process.Signal(syscall.SIGCONT)
 	select {
 	case f.calls <- c:
 	case <-f.ended:
-		return nil, fmt.Errorf("the function's process ended: %s", f.Said())
+		return nil, fmt.Errorf("%w: %s", ErrEnded, f.Said())
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -88,18 +101,34 @@ func (f *Function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	case a := <-c.done:
 		return a.body, a.err
 	case <-f.ended:
-		return nil, fmt.Errorf("the function's process ended: %s", f.Said())
+		return nil, fmt.Errorf("%w: %s", ErrEnded, f.Said())
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// Said is what the process has written so far.
+// Said is the end of what the process has written so far.
 func (f *Function) Said() string { return f.said.String() }
+
+// Resident is the most memory that the process has had at a time, in bytes; 0 if
+// that cannot be told.
+func (f *Function) Resident() int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.process.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, line, _ := strings.Cut(string(status), "VmHWM:")
+	var kib int64
+	fmt.Sscan(line, &kib)
+	return kib << 10
+}
+
+// Kill ends the process at once, whatever it is doing.
+func (f *Function) Kill() { f.process.Process.Kill() }
 
 // Close ends the process.
 func (f *Function) Close() {
-	f.process.Process.Kill()
+	f.Kill()
 	<-f.ended
 	f.server.Close()
 }
@@ -127,39 +156,44 @@ func (f *Function) next(w http.ResponseWriter, r *http.Request) {
 	w.Write(c.event)
 }
 
-func (f *Function) respond(failure error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		f.mu.Lock()
-		c := f.pending[r.PathValue("id")]
-		delete(f.pending, r.PathValue("id"))
-		f.mu.Unlock()
-		if c == nil {
-			http.Error(w, "no such invocation", http.StatusBadRequest)
-			return
-		}
-		if failure != nil {
-			err = fmt.Errorf("%w: %s", failure, body)
-		}
-		w.WriteHeader(http.StatusAccepted)
-		c.done <- answer{body, err}
+func (f *Function) respond(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	f.mu.Lock()
+	c := f.pending[r.PathValue("id")]
+	delete(f.pending, r.PathValue("id"))
+	f.mu.Unlock()
+	if c == nil {
+		http.Error(w, "no such invocation", http.StatusBadRequest)
+		return
 	}
+	if err == nil && r.PathValue("what") == "error" {
+		err = FailedError(body)
+	}
+	f.process.Process.Signal(syscall.SIGSTOP)
+	w.WriteHeader(http.StatusAccepted)
+	c.done <- answer{body, err}
 }
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
+// tail keeps the end of what is written to it.
+type tail struct {
 	mu sync.Mutex
-	b  bytes.Buffer
+	b  []byte
 }
 
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
+const tailBytes = 32 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, p...)
+	if len(t.b) > 2*tailBytes {
+		t.b = append(t.b[:0], t.b[len(t.b)-tailBytes:]...)
+	}
+	return len(p), nil
 }
 
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b)
 }

@@ -1,6 +1,10 @@
 // Command s3 runs an S3 gateway (versitygw) over a folder, until its standard
 // input ends. It is a program of its own because the gateway changes the folder of
 // its process and allows one instance in it.
+//
+// It verifies signatures, and lets in whoever has one: an access key that begins
+// with "AKIA" has the secret that [account.Secret] makes of it, and every right. Who
+// may do what is for the caller to judge, see package stack.
 package main
 
 import (
@@ -11,6 +15,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"berth/sim/account"
+
+	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
@@ -51,6 +58,18 @@ func run(addr, path string) error {
 	return embedgw.RunVersityGW(ctx, backend, &embedgw.Config{
 		RootUserAccess: "test", RootUserSecret: "testtest", Region: "eu-central-1",
 		Ports: []string{addr}, MaxConnections: 1024, MaxRequests: 512, MultipartMaxParts: 10000,
-		KeepAlive: true, Quiet: true, DisableACLs: true,
+		KeepAlive: true, Quiet: true, DisableACLs: true, IAMService: accounts{},
 	})
 }
+
+// accounts knows everybody whose access key has the form.
+type accounts struct{ auth.IAMService }
+
+func (accounts) GetUserAccount(access string) (auth.Account, error) {
+	if !account.Valid(access) {
+		return auth.Account{}, auth.ErrNoSuchUser
+	}
+	return auth.Account{Access: access, Secret: account.Secret(access), Role: auth.RoleAdmin}, nil
+}
+
+func (accounts) Shutdown() error { return nil }
