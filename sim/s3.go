@@ -33,7 +33,10 @@ func S3(t testing.TB) (url string) {
 }
 
 // StartS3 runs an S3 gateway with Berth's bucket on a folder, until it is stopped.
-func StartS3(dir string) (url string, stop func(), err error) {
+func StartS3(dir string) (url string, stop func(), err error) { return StartBucket(dir, Bucket) }
+
+// StartBucket runs an S3 gateway with one bucket on a folder, until it is stopped.
+func StartBucket(dir, bucket string) (url string, stop func(), err error) {
 	program, err := program("berth/sim/s3")
 	if err != nil {
 		return "", nil, err
@@ -65,7 +68,6 @@ func StartS3(dir string) (url string, stop func(), err error) {
 			continue
 		}
 		res.Body.Close()
-		bucket := Bucket
 		if _, err = S3Client(url).CreateBucket(context.Background(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 			stop()
 			return "", nil, err

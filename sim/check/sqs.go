@@ -93,31 +93,6 @@ func sqsChecks() []Check {
 			}
 			return nil
 		}},
-		{"FIFO: dedup + group order/blocking", func(ctx context.Context) error {
-			o, err := c.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("f" + runID + ".fifo"), Attributes: map[string]string{"FifoQueue": "true"}})
-			if err != nil {
-				return err
-			}
-			for i, id := range []string{"1", "1", "2"} {
-				if _, err := c.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: o.QueueUrl, MessageBody: aws.String(fmt.Sprint("b", i)), MessageGroupId: aws.String("g"), MessageDeduplicationId: aws.String(id)}); err != nil {
-					return err
-				}
-			}
-			r, err := c.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: o.QueueUrl, MaxNumberOfMessages: 1})
-			if err != nil || len(r.Messages) != 1 || *r.Messages[0].Body != "b0" {
-				return fmt.Errorf("first %v", err)
-			}
-			b, err := c.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: o.QueueUrl, MaxNumberOfMessages: 10})
-			if err != nil || len(b.Messages) != 0 {
-				return fmt.Errorf("group not blocked (%d)", len(b.Messages))
-			}
-			_, _ = c.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: o.QueueUrl, ReceiptHandle: r.Messages[0].ReceiptHandle})
-			r, err = c.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: o.QueueUrl, MaxNumberOfMessages: 10})
-			if err != nil || len(r.Messages) != 1 || *r.Messages[0].Body != "b2" {
-				return fmt.Errorf("dedup/order: %d %v", len(r.Messages), err)
-			}
-			return nil
-		}},
 		{"DLQ redrive after maxReceiveCount", func(ctx context.Context) error {
 			d, err := c.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: aws.String("dlq" + runID)})
 			if err != nil {

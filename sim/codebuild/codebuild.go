@@ -6,7 +6,6 @@
 package codebuild
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -19,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"berth/sim/tail"
 	"berth/sim/template"
 )
 
@@ -46,7 +46,7 @@ type CodeBuild struct {
 	project Project
 	limit   int // of builds at a time; 0 = none
 	changed func(Build)
-	said    *log
+	said    *tail.Buffer
 
 	mu      sync.Mutex
 	running int
@@ -55,7 +55,7 @@ type CodeBuild struct {
 
 // New runs builds of a project, at most some at a time. changed is told of each that starts or ends.
 func New(p Project, limit int, changed func(Build)) *CodeBuild {
-	return &CodeBuild{project: p, limit: limit, changed: changed, said: &log{}}
+	return &CodeBuild{project: p, limit: limit, changed: changed, said: &tail.Buffer{}}
 }
 
 // ErrLimit is returned where too many builds run.
@@ -157,25 +157,4 @@ func (b Build) Detail() json.RawMessage {
 		"additional-information": map[string]any{"environment": map[string]any{"environment-variables": variables}}, "version": "1",
 	})
 	return detail
-}
-
-// log keeps the end of what builds write.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.b.Len() > 1<<20 {
-		l.b.Next(l.b.Len() / 2)
-	}
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -1,7 +1,7 @@
 // Package iam decides whether a role may do what a call asks, by the policies that a
 // template gives it: allowed only if a statement allows it, and none denies it. Of
-// conditions it knows none: a statement with one is as one that does not apply,
-// unless it denies.
+// conditions it knows StringEquals: a statement with another does not apply, unless it
+// denies.
 package iam
 
 import (
@@ -33,8 +33,24 @@ type Role struct {
 // right is one action of a statement on one of its resources; both may hold * and ?.
 type right struct {
 	Ask
+	when conditions
 	deny bool
 	used bool
+}
+
+// conditions are an operator's keys with the values, one of which the call must have.
+type conditions map[string]map[string]list[string]
+
+// hold tells whether all do, by what is known of the call.
+func (c conditions) hold(known map[string]string) bool {
+	for operator, keys := range c {
+		for key, values := range keys {
+			if operator != "StringEquals" || !slices.Contains(values, known[key]) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Allow adds the statements of a policy document, in which nothing is left to be
@@ -48,7 +64,7 @@ func (r *Role) Allow(document any) error {
 		Statement list[struct {
 			Effect           string
 			Action, Resource list[string]
-			Condition        map[string]any
+			Condition        conditions
 		}]
 	}
 	if err := json.Unmarshal(b, &doc); err != nil {
@@ -57,26 +73,26 @@ func (r *Role) Allow(document any) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range doc.Statement {
-		deny := s.Effect == "Deny"
-		if len(s.Condition) > 0 && !deny {
-			continue
+		when, deny := s.Condition, s.Effect == "Deny"
+		if deny {
+			when = nil
 		}
 		for _, action := range s.Action {
 			for _, resource := range s.Resource {
-				r.rights = append(r.rights, &right{Ask: Ask{action, resource}, deny: deny})
+				r.rights = append(r.rights, &right{Ask: Ask{action, resource}, when: when, deny: deny})
 			}
 		}
 	}
 	return nil
 }
 
-// Allows tells whether the role may do it.
-func (r *Role) Allows(a Ask) bool {
+// Allows tells whether the role may do it. known is what conditions may ask of the call.
+func (r *Role) Allows(a Ask, known map[string]string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	allowed := false
 	for _, right := range r.rights {
-		if !glob.Match(strings.ToLower(right.Action), strings.ToLower(a.Action)) || !glob.Match(right.Resource, a.Resource) {
+		if !glob.Match(strings.ToLower(right.Action), strings.ToLower(a.Action)) || !glob.Match(right.Resource, a.Resource) || !right.when.hold(known) {
 			continue
 		}
 		if right.deny {

@@ -12,6 +12,8 @@ func TestRole(t *testing.T) {
 			map[string]any{"Effect": "Allow", "Action": []any{"dynamodb:GetItem", "dynamodb:Query"}, "Resource": "arn:aws:dynamodb:r:a:table/tags"},
 			map[string]any{"Effect": "Allow", "Action": "s3:Get*", "Resource": []any{"arn:aws:s3:::layers/layers/*"}},
 			map[string]any{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*", "Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": "true"}}},
+			map[string]any{"Effect": "Allow", "Action": "ses:*", "Resource": "*", "Condition": map[string]any{"StringEquals": map[string]any{"ses:FromAddress": "hub@a.example"}}},
+			map[string]any{"Effect": "Allow", "Action": "ses:*", "Resource": "*", "Condition": map[string]any{"StringEquals": map[string]any{"ses:FromAddress": "hub@b.example"}}},
 		}},
 		map[string]any{"Statement": map[string]any{"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::layers/layers/secret"}},
 	} {
@@ -29,12 +31,13 @@ func TestRole(t *testing.T) {
 		{"s3:GetObject", "arn:aws:s3:::layers/layers/secret"}:    false,
 		{"s3:PutObject", "arn:aws:s3:::layers/layers/a"}:         false,
 		{"sqs:SendMessage", "arn:aws:sqs:r:a:queue"}:             false,
+		{"ses:SendEmail", "arn:aws:ses:r:a:identity/a.example"}:  true,
 	} {
-		if got := r.Allows(ask); got != want {
+		if got := r.Allows(ask, map[string]string{"ses:FromAddress": "hub@a.example"}); got != want {
 			t.Errorf("%s: %v, want %v", ask, got, want)
 		}
 	}
-	if got, want := r.Unused(), []Ask{{"dynamodb:Query", "arn:aws:dynamodb:r:a:table/tags"}}; !reflect.DeepEqual(got, want) {
+	if got, want := r.Unused(), []Ask{{"dynamodb:Query", "arn:aws:dynamodb:r:a:table/tags"}, {"sqs:SendMessage", "*"}, {"ses:*", "*"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("unused: %v, want %v", got, want)
 	}
 }

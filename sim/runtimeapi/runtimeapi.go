@@ -18,6 +18,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"berth/sim/tail"
 )
 
 // Function is a running program.
@@ -25,7 +27,7 @@ type Function struct {
 	process *exec.Cmd
 	server  *http.Server
 	calls   chan *call
-	said    tail
+	said    tail.Buffer
 	ended   chan struct{} // closed when the process has ended
 
 	mu      sync.Mutex
@@ -172,28 +174,4 @@ func (f *Function) respond(w http.ResponseWriter, r *http.Request) {
 	f.process.Process.Signal(syscall.SIGSTOP)
 	w.WriteHeader(http.StatusAccepted)
 	c.done <- answer{body, err}
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu sync.Mutex
-	b  []byte
-}
-
-const tailBytes = 32 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.b = append(t.b, p...)
-	if len(t.b) > 2*tailBytes {
-		t.b = append(t.b[:0], t.b[len(t.b)-tailBytes:]...)
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.b)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/mail"
 	"net/url"
 	"strings"
 
@@ -47,7 +48,9 @@ var resources = map[string]func(action string, body []byte) ([]iam.Ask, error){
 		return member("executionArn", itself)(action, body)
 	},
 	"events": func(action string, body []byte) ([]iam.Ask, error) {
-		var in struct{ Entries []struct{ EventBusName string } }
+		var in struct {
+			Entries []struct{ EventBusName string }
+		}
 		err := json.Unmarshal(body, &in)
 		var all []iam.Ask
 		for _, e := range in.Entries {
@@ -190,10 +193,25 @@ func s3Asks(r *http.Request) (op string, all []iam.Ask, err error) {
 	return op, all, nil
 }
 
-// sender is the identity that a mail is sent from: its address's, or its domain's.
+// sender is the identity that a mail is sent from, which is its address's domain.
 func sender(body []byte) string {
+	_, domain, _ := strings.Cut(from(body), "@")
+	return "arn:aws:ses:" + here + ":identity/" + domain
+}
+
+func from(body []byte) string {
 	var in struct{ FromEmailAddress string }
 	json.Unmarshal(body, &in)
-	_, domain, _ := strings.Cut(strings.Trim(in.FromEmailAddress, "<> "), "@")
-	return "arn:aws:ses:" + here + ":identity/" + strings.TrimSuffix(domain, ">")
+	if a, err := mail.ParseAddress(in.FromEmailAddress); err == nil {
+		return a.Address
+	}
+	return in.FromEmailAddress
+}
+
+// known is what conditions of policies may ask of a call.
+func known(service string, body []byte) map[string]string {
+	if service == "ses" {
+		return map[string]string{"ses:FromAddress": from(body)}
+	}
+	return nil
 }

@@ -80,7 +80,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key, service := caller(r)
 	next := d.services[service]
 	d.mu.Lock()
-	p, known := d.principals[key]
+	p, someone := d.principals[key]
 	d.mu.Unlock()
 	presigned := r.URL.Query().Has("X-Amz-Credential")
 	switch {
@@ -90,7 +90,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case key == "" && service == "s3":
 		next.ServeHTTP(w, r)
 		return
-	case !known:
+	case !someone:
 		d.refuse(w, service, "a call with an access key that nobody has, to "+service)
 		return
 	}
@@ -108,7 +108,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, ask := range needs {
-		if !p.role.Allows(ask) {
+		if !p.role.Allows(ask, known(service, body)) {
 			d.refuse(w, service, p.name+" may not "+ask.String())
 			return
 		}
@@ -120,7 +120,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := &watched{ResponseWriter: w, hides: func() bool {
-		return service == "s3" && !p.role.Allows(iam.Ask{Action: "s3:ListBucket", Resource: bucketOf(r)})
+		return service == "s3" && !p.role.Allows(iam.Ask{Action: "s3:ListBucket", Resource: bucketOf(r)}, nil)
 	}}
 	in := &counted{ReadCloser: r.Body}
 	r.Body = in

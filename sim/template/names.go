@@ -96,3 +96,17 @@ func (a *App) attribute(r *Resource, name string) (any, error) {
 	n, err := a.Name(r)
 	return n + "." + name, err
 }
+
+// Ref is what Ref gives of a resource.
+func (a *App) Ref(r *Resource) (string, error) {
+	v, err := a.ref(r)
+	text, _ := v.(string)
+	return text, err
+}
+
+// Attribute is what Fn::GetAtt gives of a resource.
+func (a *App) Attribute(r *Resource, name string) (string, error) {
+	v, err := a.attribute(r, name)
+	text, _ := v.(string)
+	return text, err
+}

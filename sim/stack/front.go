@@ -1,0 +1,144 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"berth/sim/cloudfront"
+	"berth/sim/glob"
+	"berth/sim/httpapi"
+)
+
+// within tells whether an ARN fits a pattern; "" fits all.
+func within(pattern, arn string) bool { return pattern == "" || glob.Match(pattern, arn) }
+
+// API counts what goes through functions under this name.
+const API = "lambda"
+
+// front is what clients reach: CloudFront, and behind it the HTTP API and ingest.
+func (s *Stack) front() (http.Handler, error) {
+	r, err := s.app.One("AWS::CloudFront::Distribution")
+	if err != nil {
+		return nil, err
+	}
+	type behaviour struct {
+		PathPattern, TargetOriginId string
+		FunctionAssociations        []struct{ EventType, FunctionARN string }
+	}
+	var p struct {
+		DistributionConfig struct {
+			CacheBehaviors       []behaviour
+			DefaultCacheBehavior behaviour
+			Origins              []struct{ Id, DomainName string }
+		}
+	}
+	if err := s.app.Get(r, &p); err != nil {
+		return nil, err
+	}
+	origins := map[string]http.Handler{}
+	for _, o := range p.DistributionConfig.Origins {
+		if strings.Contains(o.DomainName, ".execute-api.") {
+			origins[o.Id], err = s.api(o.DomainName)
+		} else {
+			origins[o.Id], err = s.ingest()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	var d cloudfront.Distribution
+	for _, b := range append(p.DistributionConfig.CacheBehaviors, p.DistributionConfig.DefaultCacheBehavior) {
+		made := cloudfront.Behaviour{Pattern: b.PathPattern, Origin: origins[b.TargetOriginId]}
+		if made.Origin == nil {
+			return nil, fmt.Errorf("CloudFront has no origin %q", b.TargetOriginId)
+		}
+		for _, f := range b.FunctionAssociations {
+			if made.Function, err = s.edge(f.FunctionARN, f.EventType); err != nil {
+				return nil, err
+			}
+		}
+		d = append(d, made)
+	}
+	return d, nil
+}
+
+// edge is a CloudFront function by its ARN.
+func (s *Stack) edge(arn, when string) (*cloudfront.Function, error) {
+	for _, r := range s.app.Of("AWS::CloudFront::Function") {
+		own, err := s.app.Attribute(r, "FunctionARN")
+		if err != nil {
+			return nil, err
+		}
+		if own != arn || when != "viewer-request" {
+			continue
+		}
+		var p struct{ FunctionCode string }
+		if err := s.app.Get(r, &p); err != nil {
+			return nil, err
+		}
+		return cloudfront.NewFunction(p.FunctionCode)
+	}
+	return nil, fmt.Errorf("there is no CloudFront function %s for %s", arn, when)
+}
+
+// api is the HTTP API, with the routes of the templates.
+func (s *Stack) api(domain string) (http.Handler, error) {
+	integrations := map[string]string{} // functions by integration
+	for _, r := range s.app.Of("AWS::ApiGatewayV2::Integration") {
+		var p struct{ ApiId, IntegrationType, IntegrationUri, PayloadFormatVersion string }
+		if err := s.app.Get(r, &p); err != nil {
+			return nil, err
+		}
+		if p.IntegrationType != "AWS_PROXY" || p.PayloadFormatVersion != "2.0" {
+			return nil, fmt.Errorf("integration %s is no Lambda function's with payload 2.0", r.ID)
+		}
+		function := functionName(p.IntegrationUri)
+		if err := s.permits("apigateway.amazonaws.com", function, "arn:aws:execute-api:"+here+":"+p.ApiId+"/$default/GET/"); err != nil {
+			return nil, err
+		}
+		ref, err := s.app.Ref(r)
+		if err != nil {
+			return nil, err
+		}
+		integrations["integrations/"+ref] = function
+	}
+	routes := map[string]string{}
+	for _, r := range s.app.Of("AWS::ApiGatewayV2::Route") {
+		var p struct{ RouteKey, Target string }
+		if err := s.app.Get(r, &p); err != nil {
+			return nil, err
+		}
+		if routes[p.RouteKey] = integrations[p.Target]; routes[p.RouteKey] == "" {
+			return nil, fmt.Errorf("route %q leads to no function", p.RouteKey)
+		}
+	}
+	names, err := s.codes()
+	if err != nil {
+		return nil, err
+	}
+	api, err := httpapi.New(domain, routes, func(ctx context.Context, function string, event []byte) ([]byte, error) {
+		return s.lambda.Invoke(ctx, function, event)
+	})
+	if err != nil {
+		return nil, err
+	}
+	api.Passed = func(function string, in, out int64) {
+		s.door.count(Counted{names[function], API, "Invoke"}, Tally{Calls: 1, BytesIn: in, BytesOut: out})
+	}
+	return api, nil
+}
+
+// codes are the folders of functions by their names.
+func (s *Stack) codes() (map[string]string, error) {
+	names := map[string]string{}
+	for _, r := range s.app.Of("AWS::Lambda::Function") {
+		f, err := s.function(r)
+		if err != nil {
+			return nil, err
+		}
+		names[f.name] = f.code
+	}
+	return names, nil
+}
