@@ -13,7 +13,10 @@ COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 export GOFLAGS := -buildvcs=false
 
-.PHONY: run build functions test unit lint vet fmt vuln packages fuzz soak bench clean help
+# builds want root: their own processes, mounts and network
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: run build demo functions test unit lint vet fmt vuln packages fuzz soak bench clean help
 
 help: ## list what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +26,10 @@ run: build ## build and start a hub on http://127.0.0.1:8080, with its data in .
 
 build: ## build bin/berth
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.commit=$(COMMIT)' -o bin/berth ./cmd/berth
+
+demo: packages build ## from a Git push to pulled images, on this machine alone
+	cd e2e && go build -o ../bin/demo ./demo
+	@$(SUDO) bin/demo
 
 functions: $(FUNCTIONS)/.built ## build every Lambda function: NAME/bootstrap below .make/functions (ARCH=amd64: below .make/functions-amd64)
 

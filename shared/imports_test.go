@@ -39,7 +39,7 @@ func TestImports(t *testing.T) {
 	backends := []string{"berth/shared/local", "berth/shared/cloud", "berth/shared/smtp", "berth/shared/store/memory"}
 	heavy := []string{"github.com/aws", "go.etcd.io", "github.com/prometheus", "github.com/spf13", "github.com/wneessen", "html/template"}
 	surfaces := []string{"berth/shared/hubapi", "berth/shared/manage", "berth/shared/registry"}
-	domain := append([]string{"berth/shared/store", "berth/shared/hub", "berth/shared/web", "berth/shared/routes"}, surfaces...)
+	domain := append([]string{"berth/shared/store", "berth/shared/hub", "berth/shared/web", "berth/shared/routes", "berth/shared/client"}, surfaces...)
 	for _, name := range domain {
 		if deps[name] == nil {
 			t.Errorf("%s is not there", name)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,15 +15,22 @@ func envName(flag string) string {
 	return "BERTH_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// withEnv lets each of the command's flags come from the environment as well, and
-// says so in its help. Flags given on the command line win.
-func withEnv(c *cobra.Command) *cobra.Command {
-	c.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " (" + envName(f.Name) + ")" })
+// withEnv lets the command's flags, or only those that are named, come from the
+// environment as well, and says so in its help. Flags given on the command line win.
+func withEnv(c *cobra.Command, only ...string) *cobra.Command {
+	each := func(do func(*pflag.Flag)) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if f.Name != "help" && (len(only) == 0 || slices.Contains(only, f.Name)) {
+				do(f)
+			}
+		})
+	}
+	each(func(f *pflag.Flag) { f.Usage += " (" + envName(f.Name) + ")" })
 	c.PreRunE = func(c *cobra.Command, _ []string) error {
 		var failed error
-		c.Flags().VisitAll(func(f *pflag.Flag) {
+		each(func(f *pflag.Flag) {
 			value, ok := os.LookupEnv(envName(f.Name))
-			if !ok || f.Changed || f.Name == "help" {
+			if !ok || f.Changed {
 				return
 			}
 			if err := f.Value.Set(value); err != nil && failed == nil {
@@ -58,4 +66,12 @@ func (o *oneOf) Set(s string) error {
 		}
 	}
 	return fmt.Errorf("must be %s, not %q", strings.Join(o.allowed, " or "), s)
+}
+
+// group is a command that only has others below it: by itself it shows its help.
+func group(c *cobra.Command, below ...*cobra.Command) *cobra.Command {
+	c.Args = noArgs
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.AddCommand(below...)
+	return c
 }

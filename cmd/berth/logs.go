@@ -93,8 +93,3 @@ func logHandler(w io.Writer, format, level string) slog.Handler {
 	}
 	return slog.NewJSONHandler(w, o)
 }
-
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}

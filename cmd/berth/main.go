@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+
+	"berth/shared/client"
 
 	"github.com/spf13/cobra"
 )
@@ -28,6 +31,10 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintf(os.Stderr, "berth: %v\n", err)
 		return 2
 	}
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
+		err = fmt.Errorf("%w; log in with `berth login %s`", err, refused.Hub)
+	}
 	fmt.Fprintf(os.Stderr, "berth: %v\n", err)
 	return 1
 }
@@ -37,8 +44,14 @@ type usageError struct{ error }
 
 func wrongUse(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// Groups of commands in the help.
+const (
+	clientGroup = "client"
+	hubGroup    = "hub"
+)
+
 func rootCommand() *cobra.Command {
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:   "berth",
 		Short: "A container-image hub of your own",
 		Long: `Berth is a container-image hub in one program: a registry that docker, podman,
@@ -50,18 +63,33 @@ Start one, with everything it keeps in ./berth-data:
   berth serve
 
 It prints where it listens and, the first time, the password of the account
-"admin". Every option of every command can also be given in the environment:
---public-url is BERTH_PUBLIC_URL, and so on. The command line wins.`,
+"admin". Then, here or on another machine:
+
+  berth login http://127.0.0.1:8080 -u admin
+  berth repo create hello --git https://git.example.com/hello.git
+  berth build start hello --follow
+
+Every option of serve and of the commands that look after a hub can also be given
+in the environment: --public-url is BERTH_PUBLIC_URL, and so on. BERTH_URL and
+BERTH_TOKEN do instead of a log-in. The command line wins.
+
+Commands end with status 0 when they did what they should, 1 when not, and 2
+when they were called wrongly.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{
 			HiddenDefaultCmd: true,
 		},
-	}
+	})
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return wrongUse("%w; `%s --help` lists what there is", err, c.CommandPath())
 	})
-	root.AddCommand(serveCommand(), gcCommand(), retentionCommand(), verifyCommand(), adminCommand(), versionCommand())
+	root.AddGroup(&cobra.Group{ID: clientGroup, Title: "Use a hub:"}, &cobra.Group{ID: hubGroup, Title: "Run a hub:"})
+	for _, c := range []*cobra.Command{serveCommand(), gcCommand(), retentionCommand(), verifyCommand(), adminCommand()} {
+		c.GroupID = hubGroup
+		root.AddCommand(c)
+	}
+	root.AddCommand(loginCommand(), logoutCommand(), whoamiCommand(), repoCommand(), buildCommand(), pushCommand(), pullCommand(), versionCommand())
 	root.AddCommand(buildWorkCommands()...)
 	return root
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
+	"berth/shared/client"
 	"berth/shared/hub"
 
 	"github.com/spf13/cobra"
@@ -50,7 +49,7 @@ func (p *place) do(c *cobra.Command, path string, in any, direct func(context.Co
 		}
 		at = busy.URL
 	}
-	out, err := p.post(c.Context(), strings.TrimSuffix(at, "/")+path, in)
+	out, err := p.post(c.Context(), at, path, in)
 	return report(c.OutOrStdout(), out, err)
 }
 
@@ -62,52 +61,31 @@ func report(w io.Writer, v any, err error) error {
 	if err != nil {
 		return err
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	return writeJSON(w, v)
 }
 
-// post asks a running hub.
-func (p *place) post(ctx context.Context, at string, in any) (out json.RawMessage, err error) {
-	if p.token == "" && p.password == "" {
-		return nil, wrongUse("the hub at %s runs; give --token or --admin-password so that it knows you", at)
-	}
-	body, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
+// post asks a running hub, as the account of the token, the password or the log-in.
+func (p *place) post(ctx context.Context, at, path string, in any) (out json.RawMessage, err error) {
+	u, err := client.ParseURL(at)
 	if err != nil {
 		return nil, wrongUse("--url: %w", err)
 	}
-	req.Header.Set("Content-Type", "application/json")
+	h := &client.Client{URL: u, Username: hub.FirstAdministrator, Secret: p.password}
 	if p.token != "" {
-		req.Header.Set("Authorization", "Bearer "+p.token)
-	} else {
-		req.SetBasicAuth(hub.FirstAdministrator, p.password)
+		h.Secret = p.token
 	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
+	if h.Secret == "" {
+		known, err := readLogins()
+		if err != nil {
+			return nil, err
+		}
+		l := known.Hubs[u.String()]
+		h.Username, h.Secret = l.Username, l.Token
 	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if err != nil {
-		return nil, err
+	if h.Secret == "" {
+		return nil, wrongUse("the hub at %s runs; log in to it with `berth login`, or give --token or --admin-password, so that it knows you", at)
 	}
-	if res.StatusCode >= 300 {
-		return nil, fmt.Errorf("the hub answers %s: %s", res.Status, refusal(b))
-	}
-	return b, nil
-}
-
-// refusal is the message of an error body.
-func refusal(b []byte) string {
-	var e struct{ Errors []struct{ Message string } }
-	if json.Unmarshal(b, &e) != nil || len(e.Errors) == 0 {
-		return strings.TrimSpace(string(b))
-	}
-	return e.Errors[0].Message
+	return out, h.Do(ctx, http.MethodPost, path, in, &out)
 }
 
 func gcCommand() *cobra.Command {

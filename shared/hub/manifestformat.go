@@ -185,9 +185,9 @@ func (d *Descriptor) check() error {
 	return nil
 }
 
-// elsewhere reports whether a layer may be missing because its bytes are not
+// Elsewhere reports whether a layer may be missing because its bytes are not
 // distributed by registries.
-func (d *Descriptor) elsewhere() bool {
+func (d *Descriptor) Elsewhere() bool {
 	return strings.HasPrefix(d.MediaType, "application/vnd.oci.image.layer.nondistributable.") ||
 		d.MediaType == "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 }

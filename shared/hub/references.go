@@ -26,7 +26,7 @@ func (p *push) references() []reference {
 		all = append(all, reference{Descriptor: *p.content.Config})
 	}
 	for _, d := range p.content.Layers {
-		all = append(all, reference{Descriptor: d, optional: d.elsewhere()})
+		all = append(all, reference{Descriptor: d, optional: d.Elsewhere()})
 	}
 	for _, d := range p.content.Manifests {
 		all = append(all, reference{Descriptor: d, manifest: isManifestType(d.MediaType)})

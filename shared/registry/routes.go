@@ -79,6 +79,7 @@ func uploadRoutes() []web.Route {
 					{Name: "mount", About: "digest of a blob to mount"},
 					{Name: "from", About: "the repository to mount from; without it the namespace is searched"},
 					{Name: "digest-algorithm", About: "the algorithm of the digest to come: sha256 or sha512"},
+					{Name: "direct", About: "1: the client would send the bytes of digest to the hub's store by itself; the answer is 202"},
 				},
 				Answers: map[int]any{201: nil, 202: nil},
 			},

@@ -24,7 +24,12 @@ func startUpload(c *web.Call) error {
 		}
 		return beginUpload(c, q.Get("mount"))
 	}
-	if digest := q.Get("digest"); digest != "" {
+	if digest := q.Get("digest"); q.Get("direct") == "1" { // a client that would send the bytes to the store itself
+		if err := hub.CheckDigest(digest); err != nil {
+			return err
+		}
+		return beginUpload(c, digest)
+	} else if digest != "" {
 		chunk := hub.Chunk{Body: c.R.Body, At: -1, Size: c.R.ContentLength}
 		if err := c.Hub.Push(c.Context(), c.Grant, digest, chunk); err != nil {
 			return err
