@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 
@@ -51,14 +52,20 @@ func Work(dir string, in io.Reader, out io.Writer) error {
 // InitCommand is the hidden command that Init stands behind.
 const InitCommand = "build-init"
 
-// Init is the first process of a build's own process namespace: it makes the
-// namespace's mounts private, runs the program that args name with the same input
-// and output, and buries whatever loses its parent. When it ends, nothing of the
-// build is left.
+// Init is the first process of a build's own process namespace: it joins the control
+// group whose folder is the first of args ("" = none), makes the namespace's mounts
+// private, runs the program that the other args name with the same input and output,
+// and buries whatever loses its parent. When it ends, nothing of the build is left.
 func Init(args []string) (status int, err error) {
-	if os.Getpid() != 1 || len(args) == 0 {
+	if os.Getpid() != 1 || len(args) < 2 {
 		return 2, fmt.Errorf("%s is the hub's own command, for its builds", InitCommand)
 	}
+	if group := args[0]; group != "" {
+		if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0); err != nil {
+			return 1, fmt.Errorf("the build cannot join its control group: %w", err)
+		}
+	}
+	args = args[1:]
 	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {
 		return 1, fmt.Errorf("the build's mounts cannot be made its own: %w", err)
 	}

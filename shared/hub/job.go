@@ -36,6 +36,8 @@ type Job struct {
 	Time     time.Duration `json:"time"`
 	LogBytes int64         `json:"log_bytes"`
 	Memory   int64         `json:"memory"`
+	Tasks    int           `json:"tasks"`
+	Disk     int64         `json:"disk"`
 }
 
 // job makes the job of a build that is about to start.
@@ -57,7 +59,7 @@ func (h *Hub) job(ctx context.Context, b Build, token string) (Job, error) {
 		Cache: b.Tag.Cache, Args: b.Tag.Args, Platforms: b.Tag.Platforms,
 		Registry: h.Options.PublicURL.String(), Repository: b.Path(), Tag: b.Tag.Tag,
 		Version: b.VersionTag, ByCommit: b.Tag.Versions == 2, Token: token, Allowed: h.Options.AllowedHosts,
-		Time: limits.Time, LogBytes: limits.LogBytes, Memory: limits.Memory,
+		Time: limits.Time, LogBytes: limits.LogBytes, Memory: limits.Memory, Tasks: limits.Tasks, Disk: limits.Disk,
 	}
 	if item.Found() {
 		key, err := h.DeployKey(ctx, config)

@@ -17,6 +17,8 @@ type BuildLimits struct {
 	Time     time.Duration // of one build
 	LogBytes int64         // of one build's log
 	Memory   int64         // bytes of one build's processes; 0 = no limit
+	Tasks    int           // processes and threads of one build at once; 0 = no limit
+	Disk     int64         // bytes that one build may keep while it runs; 0 = no limit
 }
 
 // DefaultBuildLimits are the limits where the operator sets none.

@@ -26,6 +26,9 @@ type Builder struct {
 	most int
 	hub  *hub.Hub
 	log  *slog.Logger
+	// groups is where builds have their task groups; "" where the machine lets the hub
+	// make none.
+	groups string
 
 	mu      sync.Mutex
 	running map[string]*worker
@@ -34,9 +37,11 @@ type Builder struct {
 }
 
 type worker struct {
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when nothing of the build is left
-	died string        // why it was stopped; "" = it ended by itself
+	cmd   *exec.Cmd
+	dir   string
+	tasks *taskGroup    // nil = none
+	gone  chan struct{} // closed when nothing of the build is left
+	died  string        // why it was stopped; "" = it ended by itself
 }
 
 // NewBuilder is a Builder that keeps its builds below dir, at most so many at once.
@@ -52,7 +57,22 @@ func NewBuilder(h *hub.Hub, dir string, most int) (*Builder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return &Builder{dir: dir, most: most, hub: h, log: h.Log, running: make(map[string]*worker), ended: make(chan struct{}, 1)}, nil
+	b := &Builder{dir: dir, most: most, hub: h, log: h.Log, running: make(map[string]*worker), ended: make(chan struct{}, 1)}
+	if b.groups, err = taskGroups(); err != nil {
+		b.groupless(err)
+		return b, nil
+	}
+	left, _ := filepath.Glob(filepath.Join(b.groups, taskPrefix(dir)+"*"))
+	for _, group := range left {
+		os.Remove(group)
+	}
+	return b, nil
+}
+
+// groupless goes on without task groups.
+func (b *Builder) groupless(err error) {
+	b.groups = ""
+	b.log.Warn("the number of a build's processes is looked at twice a second, and not held by the kernel", "err", err)
 }
 
 // Start implements hub.Builder.
@@ -69,54 +89,73 @@ func (b *Builder) Start(_ context.Context, j hub.Job) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	cmd, err := command(dir)
-	if err != nil {
+	w := &worker{dir: dir, gone: make(chan struct{})}
+	if b.groups != "" && j.Tasks > 0 {
+		var err error
+		if w.tasks, err = newTaskGroup(b.groups, taskPrefix(b.dir)+j.BuildID, j.Tasks); err != nil {
+			b.groupless(err)
+		}
+	}
+	if err := b.begin(j, w); err != nil {
+		b.clean(w)
 		return err
 	}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := startBound(cmd); err != nil {
-		os.RemoveAll(dir)
-		return err
-	}
-	w := &worker{cmd: cmd, gone: make(chan struct{})}
 	b.running[j.BuildID] = w
+	return nil
+}
+
+// begin starts a worker, gives it its job, and follows it.
+func (b *Builder) begin(j hub.Job, w *worker) (err error) {
+	if w.cmd, err = w.command(); err != nil {
+		return err
+	}
+	in, err := w.cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := w.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := startBound(w.cmd); err != nil {
+		return err
+	}
 	go func() {
 		json.NewEncoder(in).Encode(j) // a worker that does not read it ends without a result
 		in.Close()
 	}()
-	go b.follow(j, w, bufio.NewReaderSize(out, 64<<10), dir)
+	go b.follow(j, w, bufio.NewReaderSize(out, 64<<10))
 	go b.limit(j, w)
 	return nil
 }
 
 // command is the worker's: this program again, as the first process of its
 // namespaces, which then starts itself once more to do the work.
-func command(dir string) (*exec.Cmd, error) {
+func (w *worker) command() (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, build.InitCommand, self, build.WorkCommand, dir)
-	cmd.Dir = dir
+	group := ""
+	if w.tasks != nil {
+		group = w.tasks.dir
+	}
+	cmd := exec.Command(self, build.InitCommand, group, self, build.WorkCommand, w.dir)
+	cmd.Dir = w.dir
 	cmd.Stderr = os.Stderr
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + w.dir}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
-		Setpgid:    true,
-		Pdeathsig:  syscall.SIGKILL,
+		// A session of its own: where the kernel shares processors between sessions, a build
+		// with a thousand processes takes no more of them than the hub.
+		Setsid:    true,
+		Pdeathsig: syscall.SIGKILL,
 	}
 	return cmd, nil
 }
 
 // follow passes on what a worker tells, and cleans up when it has ended.
-func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader, dir string) {
+func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader) {
 	ctx := context.Background()
 	var result *hub.BuildResult
 	decoder := json.NewDecoder(out)
@@ -139,9 +178,7 @@ func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader, dir string) {
 	b.mu.Lock()
 	died := w.died
 	b.mu.Unlock()
-	if rm := removeAll(dir); rm != nil {
-		b.log.Error("a build's folder is left behind", "build", j.BuildID, "dir", dir, "err", rm)
-	}
+	b.clean(w)
 	if result != nil && died != "" && result.Status != hub.Succeeded {
 		result.Detail = died + "\n"
 	}
@@ -161,6 +198,17 @@ func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader, dir string) {
 	select {
 	case b.ended <- struct{}{}:
 	default:
+	}
+}
+
+// clean removes what a worker that has ended leaves.
+func (b *Builder) clean(w *worker) {
+	err := removeAll(w.dir)
+	if w.tasks != nil {
+		err = errors.Join(err, w.tasks.remove())
+	}
+	if err != nil {
+		b.log.Error("something of a build is left behind", "err", err)
 	}
 }
 
@@ -217,29 +265,6 @@ func (b *Builder) end(ctx context.Context, w *worker, why string) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-}
-
-// limit ends a build that takes too long (a little after it should have noticed
-// itself), or whose processes use more memory than they may.
-func (b *Builder) limit(j hub.Job, w *worker) {
-	over := time.NewTimer(j.Time + 10*time.Second)
-	defer over.Stop()
-	look := time.NewTicker(500 * time.Millisecond)
-	defer look.Stop()
-	for {
-		select {
-		case <-w.gone:
-			return
-		case <-over.C:
-			b.end(context.Background(), w, fmt.Sprintf("the build took longer than %v, which is the most", j.Time))
-			return
-		case <-look.C:
-			if j.Memory > 0 && memoryOf(w.cmd.Process.Pid) > j.Memory {
-				b.end(context.Background(), w, fmt.Sprintf("the build used more than %d MiB of memory, which is the most", j.Memory>>20))
-				return
-			}
-		}
 	}
 }
 
