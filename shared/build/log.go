@@ -25,7 +25,7 @@ const (
 // of them in pieces.
 type log struct {
 	emit func(hub.BuildEvent)
-	full func() // is called once, when the log has its most
+	full func() // is called when the log has its most; any number of times
 	mask *mask
 
 	mu     sync.Mutex
@@ -92,6 +92,13 @@ func (l *log) line(level, message string, continued bool) {
 		return
 	}
 	l.add(level, message, continued)
+}
+
+// isFull reports whether the log takes nothing more.
+func (l *log) isFull() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over
 }
 
 func (l *log) add(level, message string, continued bool) {

@@ -109,8 +109,7 @@ func (s *sandbox) do(cmd *exec.Cmd) error {
 	}
 	out := s.log.writer("INFO")
 	defer out.Close()
-	cmd.Stdout, cmd.Stderr = out, out
-	err := cmd.Run()
+	err := s.runInto(cmd, out)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return fmt.Errorf("the image builder ended with status %d; the lines above say why", exit.ExitCode())
