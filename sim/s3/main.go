@@ -72,4 +72,16 @@ func (accounts) GetUserAccount(access string) (auth.Account, error) {
 	return auth.Account{Access: access, Secret: account.Secret(access), Role: auth.RoleAdmin}, nil
 }
 
+// ResolveAccounts answers which of some accounts there are not.
+func (accounts) ResolveAccounts(keys []string) (absent []string, err error) {
+	for _, key := range keys {
+		if !account.Valid(key) {
+			absent = append(absent, key)
+		}
+	}
+	return absent, nil
+}
+
+func (accounts) ListUserAccounts() ([]auth.Account, error) { return nil, nil }
+
 func (accounts) Shutdown() error { return nil }
