@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,14 +15,15 @@ import (
 )
 
 // engine starts a Docker engine of this test's own, and returns a way to run
-// docker against it.
-func engine(t *testing.T) func(stdin string, args ...string) string {
+// docker against it, and its socket.
+func engine(t *testing.T) (docker func(stdin string, args ...string) string, socket string) {
 	t.Helper()
 	root := rootDir(t)
+	socket = root + "/docker"
 	var log bytes.Buffer
 	daemon := asRoot(context.Background(), "dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver", "vfs",
-		"--data-root", root+"/data", "--exec-root", root+"/exec", "--pidfile", root+"/pid", "-H", "unix://"+root+"/docker",
-		"--insecure-registry", "127.0.0.0/8")
+		"--data-root", root+"/data", "--exec-root", root+"/exec", "--pidfile", root+"/pid", "-H", "unix://"+socket,
+		"--insecure-registry", "127.0.0.0/8", "--add-runtime", "here="+runtimeHere(t), "--default-runtime", "here")
 	if errors.Is(daemon.Err, exec.ErrNotFound) { // out of the PATH of those who are not root
 		daemon.Path, daemon.Err = "/usr/sbin/dockerd", nil
 	}
@@ -38,7 +40,7 @@ func engine(t *testing.T) func(stdin string, args ...string) string {
 		<-ended
 	})
 	run := func(stdin string, args ...string) ([]byte, error) {
-		cmd := asRoot(t.Context(), "env", append([]string{"DOCKER_BUILDKIT=0", "docker", "--config", root + "/config", "-H", "unix://" + root + "/docker"}, args...)...)
+		cmd := asRoot(t.Context(), "env", append([]string{"DOCKER_BUILDKIT=0", "docker", "--config", root + "/config", "-H", "unix://" + socket}, args...)...)
 		cmd.Stdin = strings.NewReader(stdin)
 		return cmd.CombinedOutput()
 	}
@@ -59,7 +61,39 @@ func engine(t *testing.T) func(stdin string, args ...string) string {
 			t.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 		return string(out)
+	}, socket
+}
+
+// runtimeHere is runc. Where root lacks a capability that an engine gives to a
+// privileged container, as in some virtual machines, it takes that away again.
+func runtimeHere(t *testing.T) string {
+	t.Helper()
+	const script = `#!/bin/sh
+last=
+for arg; do
+	[ "$last" != --bundle ] || sed -i 's/"CAP_SYS_RESOURCE",//g' "$arg/config.json"
+	last=$arg
+done
+exec runc "$@"
+`
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
 	}
+	var has uint64
+	_, bounding, _ := strings.Cut(string(status), "CapBnd:")
+	if _, err := fmt.Sscanf(bounding, "%x", &has); err != nil {
+		t.Fatal(err)
+	}
+	const sysResource = 24 // capabilities(7)
+	if has&(1<<sysResource) != 0 {
+		return "runc"
+	}
+	path := filepath.Join(rootDir(t), "runtime")
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestDocker(t *testing.T) {
@@ -67,7 +101,7 @@ func TestDocker(t *testing.T) {
 	c := hub.account(t)
 	repo := c.repository(t, false)
 	image := hub.host + "/" + repo + ":v1"
-	docker := engine(t)
+	docker, _ := engine(t)
 	dir, content := t.TempDir(), fresh("content")
 	file := "FROM scratch\nCOPY content /content\nCOPY more /more\n"
 	for name, b := range map[string][]byte{"Dockerfile": []byte(file), "content": []byte(content), "more": randomBytes(3_000_000)} {

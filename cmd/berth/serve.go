@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"berth/shared/build"
 	"berth/shared/hub"
 	"berth/shared/local"
 	"berth/shared/routes"
@@ -38,6 +39,8 @@ type settings struct {
 	sweepEvery, retentionEvery time.Duration
 	grace                      time.Duration
 	builds                     int
+	buildTool                  oneOf
+	builderImage               string
 	buildLimits                hub.BuildLimits
 	mail                       mailSettings
 }
@@ -46,6 +49,7 @@ func serveCommand() *cobra.Command {
 	s := &settings{
 		signup:    oneOf{"closed", []string{"open", "closed"}},
 		logFormat: oneOf{"auto", []string{"auto", "text", "json"}},
+		buildTool: oneOf{build.Auto, build.Builders()},
 		logLevel:  oneOf{"info", []string{"debug", "info", "warn", "error"}},
 	}
 	c := &cobra.Command{
@@ -78,6 +82,8 @@ what was acknowledged is safe either way.`,
 	f.DurationVar(&s.retentionEvery, "retention-every", 24*time.Hour, "how often to apply retention policies; 0 = never")
 	f.DurationVar(&s.grace, "grace", 30*time.Second, "how long running requests may take to finish when the hub is stopped")
 	f.IntVar(&s.builds, "builds", max(2, runtime.NumCPU()), "image builds that run at once on this machine; 0 = none are run")
+	f.Var(&s.buildTool, "builder", "what builds images; auto is the first of these that the machine has")
+	f.StringVar(&s.builderImage, "builder-image", build.BuildKitImage, "image of BuildKit that buildx has the Docker engine run")
 	f.IntVar(&s.buildLimits.Running, "build-running", hub.DefaultBuildLimits.Running, "builds of one namespace that run at once")
 	f.IntVar(&s.buildLimits.Waiting, "build-waiting", hub.DefaultBuildLimits.Waiting, "builds of one namespace that wait")
 	f.DurationVar(&s.buildLimits.Time, "build-time", hub.DefaultBuildLimits.Time, "how long one build may take")
@@ -180,10 +186,12 @@ func (s *settings) builder(ctx context.Context, h *hub.Hub) (*local.Builder, err
 		return nil, nil
 	}
 	b, err := local.NewBuilder(h, filepath.Join(s.data, "builds"), s.builds)
-	if err == nil {
-		h.Builder = b
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	b.Program, b.Image = s.buildTool.value, s.builderImage
+	h.Builder = b
+	return b, nil
 }
 
 // until serves and keeps the schedules until a signal or ctx ends it.

@@ -60,9 +60,17 @@ type run struct {
 	guard *outbound.Guard
 }
 
+// step tells of the step that the build has reached.
 func (r *run) step(n int) {
 	r.log.flush()
 	r.emit(hub.BuildEvent{Step: n})
+}
+
+// built tells that the image is there, and is about to be pushed.
+func (r *run) built() {
+	r.step(hub.StepTagging)
+	r.log.info("tagging the image as %s:%s", r.Repository, r.Tag)
+	r.step(hub.StepPushing)
 }
 
 func (r *run) run(ctx context.Context) (hub.BuildResult, error) {
@@ -102,12 +110,6 @@ func (r *run) run(ctx context.Context) (hub.BuildResult, error) {
 	defer tool.close()
 	r.log.info("Dockerfile path: %s. Build context path: %s", dockerfile, contextDir)
 	if err := tool.build(ctx, contextDir, dockerfile); err != nil {
-		return hub.BuildResult{}, err
-	}
-	r.step(hub.StepTagging)
-	r.log.info("tagging the image as %s:%s", r.Repository, r.Tag)
-	r.step(hub.StepPushing)
-	if err := tool.push(ctx); err != nil {
 		return hub.BuildResult{}, err
 	}
 	return r.finish(ctx, registry)

@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -22,7 +21,7 @@ const local = "localhost/berth:build"
 func newBuildah(ctx context.Context, s *sandbox) (tool, error) {
 	program, err := exec.LookPath("buildah")
 	if err != nil {
-		return nil, errors.New("install it (apt-get install buildah)")
+		return nil, missing("there is no buildah (apt-get install buildah)")
 	}
 	b := &buildah{sandbox: s, program: program}
 	registries := "unqualified-search-registries = [\"docker.io\"]\nshort-name-mode = \"disabled\"\n"
@@ -56,7 +55,8 @@ func (b *buildah) build(ctx context.Context, contextDir, dockerfile string) erro
 		"build", "--isolation", "chroot", "--format", "oci", "--file", dockerfile, "--http-proxy=false",
 		"--signature-policy", b.place("policy.json"), "--authfile", b.login(),
 	}
-	if b.Cache {
+	// It does not tell what it keeps for one platform from what is for another.
+	if b.Cache && len(b.Platforms) == 0 {
 		cache := b.registry.base.Host + "/" + b.Repository
 		args = append(args, "--layers", "--cache-from", cache, "--cache-to", cache)
 	} else {
@@ -73,17 +73,21 @@ func (b *buildah) build(ctx context.Context, contextDir, dockerfile string) erro
 	} else {
 		args = append(args, "--tag", local)
 	}
-	return b.do(b.command(ctx, append(args, contextDir)...))
+	if err := b.do(b.command(ctx, append(args, contextDir)...), nil); err != nil {
+		return err
+	}
+	b.built()
+	return b.push(ctx)
 }
 
 func (b *buildah) push(ctx context.Context) error {
 	to := "docker://" + b.registry.image(b.Tag)
 	args := []string{"push"}
 	if len(b.Platforms) > 0 {
-		args = []string{"manifest", "push", "--all"}
+		args = []string{"manifest", "push", "--all", fmt.Sprintf("--tls-verify=%t", !b.registry.insecure())}
 	}
 	args = append(args, "--signature-policy", b.place("policy.json"), "--authfile", b.login(), local, to)
-	return b.do(b.command(ctx, args...))
+	return b.do(b.command(ctx, args...), nil)
 }
 
 func (b *buildah) close() {}

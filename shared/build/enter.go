@@ -2,8 +2,10 @@ package build
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -12,9 +14,13 @@ import (
 	"syscall"
 )
 
+// NetCommand is the hidden command that Enter stands behind.
+const NetCommand = "build-net"
+
 // Enter is the command that runs inside of a build's network: it opens the doors
-// there, runs a program, and ends as that does. args are the socket, the hub's
-// address, "--", and the program with its arguments.
+// there, runs a program, and ends as that does; also when its own input ends, for
+// then whoever started it is gone. args are the socket, the hub's address, "--", and
+// the program with its arguments.
 func Enter(args []string) (status int, err error) {
 	if len(args) < 4 || args[2] != "--" {
 		return 2, errors.New(NetCommand + " is the hub's own command, for its builds")
@@ -33,8 +39,14 @@ func Enter(args []string) (status int, err error) {
 		}
 		go pass(l, args[0], door.to)
 	}
-	cmd := exec.Command(args[3], args[4:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	cmd := exec.CommandContext(ctx, args[3], args[4:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Run()
 	var exit *exec.ExitError

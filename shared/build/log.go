@@ -3,7 +3,6 @@ package build
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"iter"
 	"strconv"
 	"strings"
@@ -144,12 +143,13 @@ func (l *log) close() {
 
 // writer takes a program's output as lines of one level. Close it to have a last
 // line that has no end.
-func (l *log) writer(level string) io.WriteCloser { return &lineWriter{log: l, level: level} }
+func (l *log) writer(level string) *lineWriter { return &lineWriter{log: l, level: level} }
 
 type lineWriter struct {
 	log   *log
 	level string
-	rest  []byte // of a line without its end
+	see   func(line []byte) // is shown each line before it is added; nil = nobody is
+	rest  []byte            // of a line without its end
 }
 
 // Write implements io.Writer. It never fails: a program that prints too much is
@@ -185,6 +185,9 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 
 // entry adds a line, or a piece of one that goes on.
 func (w *lineWriter) entry(b []byte, continued bool) {
+	if w.see != nil {
+		w.see(b)
+	}
 	s := string(b)
 	if !continued {
 		s = strings.TrimSuffix(s, "\r")

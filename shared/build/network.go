@@ -28,9 +28,6 @@ import (
 // A builder shows the proxy a key, and so reaches also the hosts that the operator
 // allows by name, for base images. Steps, which are anybody's code, do not know it.
 
-// NetCommand is the hidden command that Enter stands behind.
-const NetCommand = "build-net"
-
 // proxyPort is where the proxy is inside of the namespace.
 const proxyPort = "3128"
 
@@ -64,6 +61,11 @@ func (d *doors) close() { d.server.Close() }
 // steps are the variables that tell a step of the proxy.
 func (d *doors) steps() []string { return proxyVariables("http://127.0.0.1:" + proxyPort) }
 
+// builders are the variables that tell a builder of it.
+func (d *doors) builders() []string {
+	return proxyVariables("http://builder:" + d.key + "@127.0.0.1:" + proxyPort)
+}
+
 func proxyVariables(at string) (list []string) {
 	for _, name := range []string{"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"} {
 		list = append(list, name+"="+at)
@@ -80,11 +82,17 @@ func (d *doors) confine(cmd *exec.Cmd) error {
 	if err != nil {
 		return err
 	}
-	cmd.Args = append([]string{self, NetCommand, d.socket, d.hub, "--", cmd.Path}, cmd.Args[1:]...)
+	cmd.Args = append([]string{self}, d.inside(append([]string{cmd.Path}, cmd.Args[1:]...)...)...)
 	cmd.Path = self
-	cmd.Env = append(cmd.Env, proxyVariables("http://builder:"+d.key+"@127.0.0.1:"+proxyPort)...)
+	cmd.Env = append(cmd.Env, d.builders()...)
 	cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWNET
 	return nil
+}
+
+// inside are the arguments of this program by which it opens the doors within a
+// network, and runs another program there for as long as its own input is open.
+func (d *doors) inside(program ...string) []string {
+	return append([]string{NetCommand, d.socket, d.hub, "--"}, program...)
 }
 
 // hostPort adds the scheme's port where the host has none.

@@ -84,15 +84,16 @@ func (s *sandbox) secretFiles() (list []string) {
 	return list
 }
 
-// passed are the variables of the hub's environment that builders get too.
-var passed = []string{"PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+// Variables are those of the hub's environment that a build has too: where programs
+// are, what certificates they trust, and which Docker engine there is.
+var Variables = []string{"PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "DOCKER_HOST"}
 
 // command is a program with the build's environment. It ends with this process.
 func (s *sandbox) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = s.dir
 	cmd.Env = []string{"HOME=" + s.place("home"), "TMPDIR=" + s.place("tmp"), "DOCKER_CONFIG=" + s.place("docker")}
-	for _, name := range passed {
+	for _, name := range Variables {
 		if value, ok := os.LookupEnv(name); ok {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
@@ -102,12 +103,22 @@ func (s *sandbox) command(ctx context.Context, program string, args ...string) *
 	return cmd
 }
 
-// do runs a command inside of the build's network, its output going into the log.
-func (s *sandbox) do(cmd *exec.Cmd) error {
+// do runs a command inside of the build's network, its output going into the log;
+// see, where given, sees each line before.
+func (s *sandbox) do(cmd *exec.Cmd, see func(line []byte)) error {
 	if err := s.doors.confine(cmd); err != nil {
 		return err
 	}
+	if _, err := cmd.StdinPipe(); err != nil { // open until the command has ended
+		return err
+	}
+	return s.tell(cmd, see)
+}
+
+// tell runs a command where this process is, as do does.
+func (s *sandbox) tell(cmd *exec.Cmd, see func(line []byte)) error {
 	out := s.log.writer("INFO")
+	out.see = see
 	defer out.Close()
 	err := s.runInto(cmd, out)
 	var exit *exec.ExitError

@@ -33,6 +33,9 @@ type Job struct {
 	Token      string   `json:"token"`         // access token: pushes to Repository, reads its namespace
 	Allowed    []string `json:"allowed_hosts"` // see Options.AllowedHosts
 
+	Builder      string `json:"builder,omitempty"`       // program that builds; "" = the first that the machine has
+	BuilderImage string `json:"builder_image,omitempty"` // of BuildKit, for a Docker engine
+
 	Time     time.Duration `json:"time"`
 	LogBytes int64         `json:"log_bytes"`
 	Memory   int64         `json:"memory"`

@@ -22,6 +22,9 @@ import (
 // process, mount and network namespaces of its own and a folder of its own. All of
 // a build ends with the hub's process, however that ends.
 type Builder struct {
+	Program string // that builds: one of build.Builders
+	Image   string // of BuildKit, for a Docker engine; "" = build.BuildKitImage
+
 	dir  string
 	most int
 	hub  *hub.Hub
@@ -51,19 +54,25 @@ func NewBuilder(h *hub.Hub, dir string, most int) (*Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, err
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range left {
+		if err := build.Remove(filepath.Join(dir, folder.Name())); err != nil {
+			h.Log.Error("something of a build is left behind", "build", folder.Name(), "err", err)
+		}
 	}
 	b := &Builder{dir: dir, most: most, hub: h, log: h.Log, running: make(map[string]*worker), ended: make(chan struct{}, 1)}
 	if b.groups, err = taskGroups(); err != nil {
 		b.groupless(err)
 		return b, nil
 	}
-	left, _ := filepath.Glob(filepath.Join(b.groups, taskPrefix(dir)+"*"))
-	for _, group := range left {
+	groups, _ := filepath.Glob(filepath.Join(b.groups, taskPrefix(dir)+"*"))
+	for _, group := range groups {
 		os.Remove(group)
 	}
 	return b, nil
@@ -120,6 +129,7 @@ func (b *Builder) begin(j hub.Job, w *worker) (err error) {
 	if err := startBound(w.cmd); err != nil {
 		return err
 	}
+	j.Builder, j.BuilderImage = b.Program, b.Image
 	go func() {
 		json.NewEncoder(in).Encode(j) // a worker that does not read it ends without a result
 		in.Close()
@@ -143,7 +153,12 @@ func (w *worker) command() (*exec.Cmd, error) {
 	cmd := exec.Command(self, build.InitCommand, group, self, build.WorkCommand, w.dir)
 	cmd.Dir = w.dir
 	cmd.Stderr = os.Stderr
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + w.dir}
+	cmd.Env = []string{"HOME=" + w.dir, "TMPDIR=" + w.dir}
+	for _, name := range build.Variables {
+		if value, ok := os.LookupEnv(name); ok {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS,
 		// A session of its own: where the kernel shares processors between sessions, a build
@@ -203,7 +218,7 @@ func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader) {
 
 // clean removes what a worker that has ended leaves.
 func (b *Builder) clean(w *worker) {
-	err := removeAll(w.dir)
+	err := build.Remove(w.dir)
 	if w.tasks != nil {
 		err = errors.Join(err, w.tasks.remove())
 	}
@@ -302,16 +317,4 @@ func (b *Builder) Close() {
 		wg.Go(func() { b.end(context.Background(), w, "the hub was stopped while the build ran") })
 	}
 	wg.Wait()
-}
-
-// removeAll is os.RemoveAll, tried again where what just ended was still writing.
-func removeAll(dir string) error {
-	var err error
-	for range 3 {
-		if err = os.RemoveAll(dir); err == nil {
-			return nil
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	return err
 }

@@ -1,0 +1,328 @@
+package e2e_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestBuilders has each builder do the same, on a machine that has no other one.
+func TestBuilders(t *testing.T) {
+	if asRootAgain(t) {
+		return
+	}
+	if _, err := berth(); err != nil { // while there is a go
+		t.Fatal(err)
+	}
+	private := newPrivateRegistry(t)
+	docker, socket := engine(t)
+	docker(string(buildkitImage(t)), "import", "-", "buildkit:here")
+	for _, b := range []struct {
+		name, builder string
+		programs      []string
+	}{
+		{"buildah", "auto", []string{"buildah"}},
+		{"buildkit", "auto", []string{"buildkitd", "buildctl", "runc", "buildah"}}, // the first of what there is
+		{"buildx", "buildx", []string{"docker", "docker-buildx", "buildkitd", "buildctl", "runc", "buildah"}},
+	} {
+		t.Run(b.name, func(t *testing.T) {
+			path := os.Getenv("PATH")
+			t.Setenv("PATH", only(t, b.programs...))
+			t.Setenv("SSL_CERT_FILE", private.certificate)
+			t.Setenv("DOCKER_HOST", "unix://"+socket)
+			s := ownHub(t, "--allow-host", "127.0.0.1", "--allow-host", private.address, "--builder-image", "buildkit:here", "--builder", b.builder)
+			t.Setenv("PATH", path)
+			scenario := builderScenario{t: t, server: s, client: s.account(t), git: newGitHost(t), name: b.name, private: private}
+			scenario.all()
+			if b.name == "buildx" {
+				scenario.killed()
+			}
+			scenario.nothingLeft(t)
+			if left := docker("", "ps", "--all", "--quiet"); left != "" {
+				t.Errorf("of the builds are left the containers %s", left)
+			}
+			for _, pattern := range []string{"/sys/fs/cgroup/berth", "/sys/fs/cgroup/*/berth"} {
+				if left, _ := filepath.Glob(pattern); len(left) > 0 {
+					t.Errorf("of the builds are left the control groups %s", left)
+				}
+			}
+		})
+	}
+}
+
+// TestBuilderMissing has a machine without any builder say what to install.
+func TestBuilderMissing(t *testing.T) {
+	if asRootAgain(t) {
+		return
+	}
+	if _, err := berth(); err != nil {
+		t.Fatal(err)
+	}
+	path := os.Getenv("PATH")
+	t.Setenv("PATH", only(t))
+	s := ownHub(t, "--allow-host", "127.0.0.1")
+	t.Setenv("PATH", path)
+	c, g := s.account(t), newGitHost(t)
+	c.fails(t, c.buildRepository(t, g.repository("x", map[string]string{"Dockerfile": "FROM scratch\n"}), ""), "",
+		"nothing that builds images", "apt-get install docker.io", "there is no buildkitd", "apt-get install buildah")
+	s.nothingLeft(t)
+}
+
+// builderScenario is a hub with one builder.
+type builderScenario struct {
+	t *testing.T
+	*server
+	client  client
+	git     *gitHost
+	name    string
+	private privateRegistry
+}
+
+func (s *builderScenario) all() {
+	t, c := s.t, s.client
+	const secret = "s3cr3t value of 7 words"
+	c.call(t, 201, "PUT", "/v1/namespaces/"+c.user+"/secrets/npm", fmt.Sprintf(`{"value":%q}`, secret))
+	files := busyboxFiles(t,
+		"COPY busybox /bin/busybox", "COPY probe /probe",
+		`RUN --mount=type=secret,id=npm echo "it is $(/bin/busybox cat /run/secrets/npm)"; /bin/busybox cat /proc/sys/kernel/random/uuid > /random`,
+		"ARG WHO", // buildah reuses nothing from here on
+		`RUN echo "for $WHO"`,
+		`RUN echo "keys seen: $(/bin/busybox grep -l builder: /proc/[0-9]*/environ | /bin/busybox wc -l)"`)
+	files["probe"] = probe(t)
+	forbidden := []string{s.private.host, "169.254.169.254:80", "10.0.0.1:80"}
+	probes, _ := json.Marshal(append([]string{"/probe", s.host}, forbidden...))
+	files["Dockerfile"] += "RUN " + string(probes) + "\n"
+	repo := c.buildRepository(t, s.git.repository("base", files), `"version_tagging":1,"build_secrets":["npm"],"build_args":{"WHO":"one of us"}`)
+
+	first := c.until(t, c.build(t, repo, "").ID, "S")
+	log := c.buildLog(t, first.ID)
+	if strings.Contains(log, secret) {
+		t.Errorf("the secret is not hidden:\n%s", log)
+	}
+	for _, text := range []string{"building with " + s.name, "it is ***", "for one of us", "keys seen: 0"} {
+		if !strings.Contains(log, text) {
+			t.Errorf("the log does not say %q:\n%s", text, log)
+		}
+	}
+	for _, way := range []string{"directly", "by proxy"} {
+		if !strings.Contains(log, "reached "+s.host+" "+way) {
+			t.Errorf("a step does not reach the hub %s:\n%s", way, log)
+		}
+		for _, at := range forbidden {
+			if !strings.Contains(log, "refused "+at+" "+way) {
+				t.Errorf("a step reached %s %s, or did not try:\n%s", at, way, log)
+			}
+		}
+	}
+	image := c.image(t, first.Repository, "latest")
+	if version := c.image(t, first.Repository, *first.Version); version.digest != image.digest || !strings.HasPrefix(image.Config.Digest, "sha256:"+first.Image) {
+		t.Errorf("%+v has the image %+v, and by its version %s", first, image, version.digest)
+	}
+
+	// A second one, which has nothing but what the hub keeps, has the same layers.
+	second := c.until(t, c.build(t, repo, "").ID, "S")
+	const reusable = 4 // the layers before ARG
+	if again := c.image(t, second.Repository, "latest"); len(image.Layers) < reusable || fmt.Sprint(again.Layers[:reusable]) != fmt.Sprint(image.Layers[:reusable]) {
+		t.Errorf("the layers %v are built again as %v:\n%s", image.Layers, again.Layers, c.buildLog(t, second.ID))
+	}
+	if log := c.buildLog(t, second.ID); !regexp.MustCompile(`CACHED|Using cache|Cache pulled from remote`).MatchString(log) {
+		t.Errorf("the log tells of no reuse:\n%s", log)
+	}
+
+	// On an image of the namespace, and on one of a registry that is allowed by name.
+	s.private.take(t, c, s.host+"/"+first.Repository+":latest")
+	child := s.git.repository("child", map[string]string{
+		"Dockerfile": fmt.Sprintf("FROM %s/%s:latest AS own\nFROM %s\nCOPY --from=own /random /same\nRUN /bin/busybox cmp /random /same\n", s.host, first.Repository, s.private.image()),
+	})
+	c.until(t, c.build(t, c.buildRepository(t, child, `"build_cache_enabled":false`), "").ID, "S")
+
+	many := s.git.repository("many", map[string]string{"Dockerfile": "FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY Dockerfile /\n"})
+	b := c.until(t, c.build(t, c.buildRepository(t, many, `"platforms":["linux/amd64","linux/arm64"]`), "").ID, "S")
+	var index struct {
+		Manifests []struct{ Platform struct{ Architecture string } }
+	}
+	if err := json.Unmarshal(c.call(t, 200, "GET", "/v2/"+b.Repository+"/manifests/latest", "").body, &index); err != nil || len(index.Manifests) != 2 ||
+		index.Manifests[0].Platform == index.Manifests[1].Platform {
+		t.Errorf("the index is %+v (%v)", index, err)
+	}
+
+	failing := s.git.repository("failing", busyboxFiles(t, `RUN ["/bin/sh", "-c", "echo about to fail; exit 3"]`))
+	c.fails(t, c.buildRepository(t, failing, ""), "", "about to fail")
+
+	id := s.begun()
+	c.call(t, 204, "DELETE", "/v1/builds/"+id, "")
+	s.nothingLeft(t)
+}
+
+// begun is a build with a step that does not end by itself.
+func (s *builderScenario) begun() string {
+	s.t.Helper()
+	name := fresh("slow")
+	clone := s.git.repository(name, busyboxFiles(s.t, "COPY busybox /bin/busybox",
+		`RUN ["/bin/sh", "-c", "trap '' TERM; /bin/busybox setsid /bin/busybox sleep 600 & echo begun; /bin/busybox sleep 600"]`))
+	id := s.client.build(s.t, s.client.buildRepository(s.t, clone, ""), "").ID
+	s.client.waitLog(s.t, id, " begun")
+	return id
+}
+
+// killed kills the hub while a build runs.
+func (s *builderScenario) killed() {
+	id := s.begun()
+	s.kill()
+	if err := s.again("--builds", "1"); err != nil {
+		s.t.Fatal(err)
+	}
+	s.client.until(s.t, id, "F")
+}
+
+// builtImage is the manifest of an image.
+type builtImage struct {
+	digest string
+	Config struct{ Digest string }
+	Layers []struct{ Digest string }
+}
+
+func (c client) image(t *testing.T, repo, reference string) (i builtImage) {
+	t.Helper()
+	a := c.call(t, 200, "GET", "/v2/"+repo+"/manifests/"+reference, "")
+	i.digest = a.header.Get("Docker-Content-Digest")
+	if err := json.Unmarshal(a.body, &i); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// only is a folder of these programs and no others: of those that `make builders`
+// built, or of the machine's.
+func only(t *testing.T, programs ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range programs {
+		if err := os.Symlink(find(t, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func find(t *testing.T, name string) string {
+	t.Helper()
+	for _, dir := range append([]string{"../.make/bin"}, filepath.SplitList(os.Getenv("PATH")+":/usr/sbin:/sbin")...) {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			path, err = filepath.Abs(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+	}
+	t.Fatalf("there is no %s: `make packages` sees to that", name)
+	return ""
+}
+
+// buildkitImage is the content of an image with BuildKit and what it needs.
+func buildkitImage(t *testing.T) []byte {
+	t.Helper()
+	files := map[string]string{"usr/bin/buildkitd": find(t, "buildkitd"), "usr/bin/runc": find(t, "runc")}
+	libraries, _ := exec.Command("ldd", files["usr/bin/runc"]).Output() // says nothing of a program that needs none
+	for _, path := range regexp.MustCompile(`/\S+`).FindAllString(string(libraries), -1) {
+		files[path[1:]] = path
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	add := func(h *tar.Header, content []byte) {
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(&tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
+	for name, path := range files {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))}, content)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// privateRegistry is another hub, at an address that is not public, with a
+// certificate that nobody else trusts.
+type privateRegistry struct {
+	address, host, certificate string
+	client                     client
+	repository                 string
+}
+
+const privateAddress = "10.117.42.9"
+
+func newPrivateRegistry(t *testing.T) privateRegistry {
+	t.Helper()
+	program(t, "ip", "address", "replace", privateAddress+"/32", "dev", "lo")
+	t.Cleanup(func() { exec.Command("ip", "address", "delete", privateAddress+"/32", "dev", "lo").Run() })
+	p := privateRegistry{address: privateAddress, certificate: filepath.Join(t.TempDir(), "certificate.pem")}
+	key := filepath.Join(t.TempDir(), "key.pem")
+	certify(t, p.certificate, key)
+	t.Setenv("SSL_CERT_FILE", p.certificate)
+	s := ownHub(t, "--listen", privateAddress+":0", "--tls-cert", p.certificate, "--tls-key", key, "--builds", "0")
+	p.host, p.client = s.host, s.client
+	return p
+}
+
+func (p *privateRegistry) image() string { return p.host + "/admin/base:v1" }
+
+// take copies an image into a public repository of the registry.
+func (p *privateRegistry) take(t *testing.T, c client, from string) {
+	t.Helper()
+	program(t, "skopeo", "copy", "--src-tls-verify=false", "--src-creds", c.user+":"+c.password,
+		"--dest-creds", p.client.user+":"+p.client.password, "docker://"+from, "docker://"+p.image())
+	p.client.call(t, 200, "PUT", "/v1/repositories/admin/base", `{"is_public":true}`)
+}
+
+// certify makes a certificate for the private address.
+func certify(t *testing.T, certificate, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "private"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.ParseIP(privateAddress)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Remove removes a build's folder when the build's processes have ended, and with it
+// what a build that was killed has left elsewhere: the container of a Docker engine,
+// and the control groups of its steps.
+func Remove(dir string) error {
+	return errors.Join(removeContainer(dir), removeGroups(cgroup(dir)), removeAll(dir))
+}
+
+// removeContainer removes the container that the folder names, if it is there still.
+func removeContainer(dir string) error {
+	id, err := os.ReadFile(filepath.Join(dir, containerFile))
+	if err != nil || len(id) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return again(func() error { // an engine that removes it already refuses that
+		out, err := exec.CommandContext(ctx, "docker", "rm", "--force", "--volumes", string(id)).CombinedOutput()
+		if err != nil && !strings.Contains(strings.ToLower(string(out)), "no such container") {
+			return fmt.Errorf("a build's container is left: docker rm: %w: %s", err, out)
+		}
+		return nil
+	})
+}
+
+// removeGroups removes a control group with those in it, from each hierarchy that is
+// mounted. They have no processes any more.
+func removeGroups(group string) error {
+	const root = "/sys/fs/cgroup"
+	var failed []error
+	for _, pattern := range []string{root, root + "/*"} { // version 2, version 1
+		groups, _ := filepath.Glob(filepath.Join(pattern, group))
+		for _, g := range groups {
+			failed = append(failed, removeGroup(g))
+			os.Remove(filepath.Dir(g)) // the last one's parent
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func removeGroup(dir string) error {
+	var dirs []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return err
+	})
+	for _, d := range slices.Backward(dirs) {
+		err = errors.Join(err, again(func() error { return os.Remove(d) }))
+	}
+	return err
+}
+
+// removeAll is os.RemoveAll, tried again where what just ended was still writing.
+func removeAll(dir string) error { return again(func() error { return os.RemoveAll(dir) }) }
+
+func again(f func() error) error {
+	var err error
+	for range 3 {
+		if err = f(); err == nil {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
+}
