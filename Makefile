@@ -5,6 +5,8 @@ MODULES := $(sort $(patsubst go.mod,.,$(MODULES)))
 TOOLS   := $(CURDIR)/.make/bin
 STATIC  := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VULN    := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+BUILDKIT := github.com/moby/buildkit@v0.34.2
+BUILDX  := github.com/docker/buildx@v0.38.2
 FUZZTIME ?= 30s
 DATA    ?= $(or $(BERTH_DATA),berth-data)
 ARCH    ?= arm64
@@ -16,7 +18,7 @@ export GOFLAGS := -buildvcs=false
 # builds want root: their own processes, mounts and network
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run build demo functions test unit lint vet fmt vuln packages fuzz soak bench clean help
+.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench clean help
 
 help: ## list what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +40,7 @@ $(FUNCTIONS)/.built: go.mod $(shell find $(CURDIR)/shared $(CURDIR)/functions -t
 	GOOS=linux GOARCH=$(ARCH) CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(FUNCTIONS)/.new/ ./functions/...
 	@cd $(FUNCTIONS) && for f in .new/*; do n=$${f##*/}; mkdir $$n && mv $$f $$n/bootstrap; done && rmdir .new && touch .built
 
-test: packages lint unit vuln ## everything that must pass: formats, linters, all tests with the race detector
+test: packages builders lint unit vuln ## everything that must pass: formats, linters, all tests with the race detector
 
 unit: ## the tests of every module, with the race detector
 	@set -e; for m in $(MODULES); do echo "go test $$m"; (cd $$m && go test -race -timeout 20m ./...); done
@@ -57,6 +59,8 @@ vuln: $(TOOLS)/govulncheck ## known vulnerabilities, where their database can be
 packages: ## the programs that the tests use as real clients
 	@.ci/packages
 
+builders: $(TOOLS)/buildctl $(TOOLS)/docker-buildx ## BuildKit and buildx, which distributions have late or not at all
+
 fuzz: ## each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(FUZZTIME) $(MODULES)
 
@@ -74,3 +78,10 @@ $(TOOLS)/staticcheck:
 
 $(TOOLS)/govulncheck:
 	GOBIN=$(TOOLS) go install $(VULN)
+
+# Their own go.mod pins what they are made of, so they are built where it is.
+$(TOOLS)/buildctl:
+	@.ci/program $(BUILDKIT) $(TOOLS)/ ./cmd/buildkitd ./cmd/buildctl
+
+$(TOOLS)/docker-buildx:
+	@.ci/program $(BUILDX) $@ ./cmd/buildx

@@ -76,7 +76,7 @@ what was acknowledged is safe either way.`,
 	f.Var(&s.signup, "signup", "who may register an account: anybody, or only administrators for others")
 	f.StringVar(&s.tlsCert, "tls-cert", "", "certificate chain in PEM, for https and HTTP/2")
 	f.StringVar(&s.tlsKey, "tls-key", "", "the certificate's private key in PEM")
-	f.StringSliceVar(&s.allowHosts, "allow-host", nil, "private host that webhooks and clones may reach; may be repeated")
+	f.StringSliceVar(&s.allowHosts, "allow-host", nil, "private host that webhooks, clones and base images may reach; may be repeated")
 	f.StringSliceVar(&s.proxies, "trusted-proxy", nil, "address or network of a proxy whose X-Forwarded-For names the client; may be repeated")
 	f.DurationVar(&s.sweepEvery, "gc-every", time.Hour, "how often to collect what nothing refers to; 0 = never")
 	f.DurationVar(&s.retentionEvery, "retention-every", 24*time.Hour, "how often to apply retention policies; 0 = never")

@@ -83,18 +83,18 @@ func newBuildKit(ctx context.Context, s *sandbox) (tool, error) {
 	return b, err
 }
 
-// cgroup is the control group that the containers of a build's steps are in, by the
-// name of the build's folder.
-func cgroup(dir string) string { return "berth/" + filepath.Base(dir) }
-
 // configureBuildKit writes the daemon's configuration.
 func (s *sandbox) configureBuildKit() error {
+	group, err := stepsGroup(s.dir)
+	if err != nil {
+		return err
+	}
 	config := fmt.Sprintf("[cdi]\ndisabled = true\n[otel]\nsocketPath = %q\n[worker.oci]\ndefaultCgroupParent = %q\n",
-		s.place("otel.sock"), cgroup(s.dir))
+		s.place("otel.sock"), group)
 	if s.registry.insecure() {
 		config += fmt.Sprintf("[registry.%q]\nhttp = true\n", s.registry.base.Host)
 	}
-	return writeFiles(map[string]string{s.place("buildkitd.toml"): config})
+	return writeFiles(map[string]string{s.place("buildkitd.toml"): config, s.place(groupFile): group})
 }
 
 // buildkitArgs are the daemon's arguments. Its steps have its own network, and may

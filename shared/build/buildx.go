@@ -112,6 +112,9 @@ func (s *sandbox) buildkitContainer(ctx context.Context, docker, image string) (
 	if s.Memory > 0 {
 		args = append(args, fmt.Sprintf("--memory=%d", s.Memory), fmt.Sprintf("--memory-swap=%d", s.Memory))
 	}
+	if s.Tasks > 0 {
+		args = append(args, fmt.Sprintf("--pids-limit=%d", s.Tasks))
+	}
 	variables := append(s.doors.builders(), buildkitVariables...)
 	if certificates := trusted(); certificates != "" { // this machine's, not the image's
 		args = append(args, "--mount", "type=bind,readonly,source="+certificates+",target=/certificates.pem")

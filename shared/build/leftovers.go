@@ -17,7 +17,7 @@ import (
 // what a build that was killed has left elsewhere: the container of a Docker engine,
 // and the control groups of its steps.
 func Remove(dir string) error {
-	return errors.Join(removeContainer(dir), removeGroups(cgroup(dir)), removeAll(dir))
+	return errors.Join(removeContainer(dir), removeGroups(dir), removeAll(dir))
 }
 
 // removeContainer removes the container that the folder names, if it is there still.
@@ -37,16 +37,51 @@ func removeContainer(dir string) error {
 	})
 }
 
-// removeGroups removes a control group with those in it, from each hierarchy that is
-// mounted. They have no processes any more.
-func removeGroups(group string) error {
+// groupFile has the control group that the containers of a build's steps are in.
+const groupFile = "group"
+
+// stepsGroup is a control group below that of this process, so that whatever bounds
+// the build bounds its steps. See cgroups(7).
+func stepsGroup(dir string) (string, error) {
+	groups, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", err
+	}
+	own := "/"
+	for line := range strings.Lines(string(groups)) {
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(f) != 3 {
+			continue
+		}
+		if slices.Contains(strings.Split(f[1], ","), "pids") { // the first version
+			own = f[2]
+			break
+		}
+		if f[1] == "" { // the second
+			own = f[2]
+		}
+	}
+	return filepath.Join(own, stepsPrefix+filepath.Base(dir)), nil
+}
+
+const stepsPrefix = "berth-steps-"
+
+// removeGroups removes the control group that the folder names with those in it, from
+// each hierarchy that is mounted. They have no processes any more.
+func removeGroups(dir string) error {
+	group, err := os.ReadFile(filepath.Join(dir, groupFile))
+	if err != nil || !strings.HasPrefix(filepath.Base(string(group)), stepsPrefix) {
+		return nil
+	}
 	const root = "/sys/fs/cgroup"
 	var failed []error
-	for _, pattern := range []string{root, root + "/*"} { // version 2, version 1
-		groups, _ := filepath.Glob(filepath.Join(pattern, group))
+	for _, hierarchy := range []string{root, root + "/*"} { // the second version, the first
+		groups, _ := filepath.Glob(hierarchy + string(group))
 		for _, g := range groups {
 			failed = append(failed, removeGroup(g))
-			os.Remove(filepath.Dir(g)) // the last one's parent
+			if above := filepath.Dir(g); strings.HasSuffix(above, filepath.Base(dir)) { // the build's own group
+				os.Remove(above)
+			}
 		}
 	}
 	return errors.Join(failed...)

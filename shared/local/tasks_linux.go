@@ -104,5 +104,10 @@ func (g *taskGroup) refused() bool {
 	return err == nil && scanned == nil && n > 0
 }
 
-// remove removes the group, whose processes have ended.
-func (g *taskGroup) remove() error { return os.Remove(g.dir) }
+// remove removes the group, whose processes have ended, unless it is gone.
+func (g *taskGroup) remove() error {
+	if err := os.Remove(g.dir); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
