@@ -38,6 +38,7 @@ const sdk = "github.com/aws/aws-sdk-go-v2/service/"
 
 var services = []service{
 	{"berth/shared/cloud", "WithLayers", "", func(n web.Needs) bool { return n.Layers != web.NoLayers }},
+	{"berth/shared/cloud/machine", "WithBuilds", sdk + "sfn", func(n web.Needs) bool { return n.Builds }},
 	{"berth/shared/cloud/sealing", "WithKMS", sdk + "kms", func(n web.Needs) bool { return n.Secrets }},
 }
 

@@ -1,6 +1,9 @@
 // Command build-create is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/machine"
+)
 
-func main() { cloud.Start("build-create") }
+func main() { cloud.Start("build-create", machine.WithBuilds) }

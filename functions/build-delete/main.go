@@ -1,6 +1,9 @@
 // Command build-delete is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/machine"
+)
 
-func main() { cloud.Start("build-delete") }
+func main() { cloud.Start("build-delete", machine.WithBuilds) }

@@ -3,7 +3,8 @@ package main
 
 import (
 	"berth/shared/cloud"
+	"berth/shared/cloud/machine"
 	"berth/shared/cloud/sealing"
 )
 
-func main() { cloud.Start("code-hook", sealing.WithKMS) }
+func main() { cloud.Start("code-hook", machine.WithBuilds, sealing.WithKMS) }

@@ -1,6 +1,9 @@
 // Command event-build-state is the function of that name.
 package main
 
-import "berth/shared/cloud"
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/machine"
+)
 
-func main() { cloud.StartEvent("event-build-state") }
+func main() { cloud.StartEvent("event-build-state", machine.WithBuilds) }

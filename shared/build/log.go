@@ -15,7 +15,7 @@ import (
 
 // Limits of log lines.
 const (
-	maxLine    = 64 << 10               // bytes; a longer line goes on in the next entry
+	maxLine    = hub.MaxLogLine
 	minCharge  = 16                     // bytes that a line takes of the log's at least
 	flushEvery = 200 * time.Millisecond // lines are told of so often, or when they fill a record
 )

@@ -11,8 +11,12 @@ import (
 
 // handlers are what the functions of [routes.Events] do, by name.
 var handlers = map[string]func(context.Context, *hub.Hub, json.RawMessage) (any, error){
-	"event-sweep":     sweep,
-	"event-retention": retain,
+	"event-sweep":       sweep,
+	"event-retention":   retain,
+	"event-builds":      lookAtBuilds,
+	"event-build-state": lookAtBuild,
+	"step-prepare":      prepare,
+	"step-record":       record,
 }
 
 // lastMoment is what a function keeps of its time to tell what it did.

@@ -281,7 +281,7 @@ func requestEvent(w *routestest.World, n int, r web.Route, target, kind, body st
 		e.RawPath += "/"
 		e.RouteKey += "/{proxy+}"
 	}
-	token := w.Tokens["administrator"]
+	token := w.Tokens[routestest.Whole(r)]
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("admin:"+token))
 	switch {
 	case r.Rule == web.Open && r.Name != "registry-catalog" && r.Name != "registry-token" && r.Name != "account-register":

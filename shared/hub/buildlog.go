@@ -18,6 +18,10 @@ type LogLine struct {
 	Continued bool   `json:"continued,omitempty"` // the line goes on in the next entry
 }
 
+// MaxLogLine is the most that an entry's message has, in bytes: a longer line goes on
+// in the next entry.
+const MaxLogLine = 64 << 10
+
 // Cost is about how many bytes a record needs for the line.
 func (l LogLine) Cost() int { return len(l.Message) + 80 }
 

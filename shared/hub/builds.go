@@ -62,6 +62,11 @@ type Build struct {
 	Tag         TagConfig   `json:"tag"`
 	Code        BuildConfig `json:"code"`               // where the code comes from, without keys and tag configurations
 	TokenID     string      `json:"token_id,omitempty"` // of its access token, while it runs
+
+	// Where a runner has to claim its build: the hash of the code by which it may, and
+	// the result that it told, while the build runs.
+	Claim    []byte       `json:"claim,omitempty"`
+	Reported *BuildResult `json:"reported,omitempty"`
 }
 
 // Path is the repository's name on the registry.

@@ -8,7 +8,7 @@ import (
 )
 
 // Job is all that a runner needs to run a build. It holds secrets: it travels in
-// memory and over pipes, and is never stored or logged.
+// memory, over pipes and in the answer to a claim, and is never stored or logged.
 type Job struct {
 	BuildID    string            `json:"build_id"`
 	Clones     []string          `json:"clones"` // addresses, in the order in which they are tried
@@ -25,13 +25,13 @@ type Job struct {
 	Secrets    map[string]string `json:"secrets,omitempty"`
 	Missing    []string          `json:"missing,omitempty"` // secrets that the namespace does not have: the build fails
 
-	Registry   string   `json:"registry"`      // the hub's address: https://hub.example
-	Repository string   `json:"repository"`    // namespace/repository
-	Tag        string   `json:"tag"`           // to be pushed
-	Version    string   `json:"version"`       // further tag of the same manifest; "" = none
-	ByCommit   bool     `json:"by_commit"`     // the version is the commit's id
-	Token      string   `json:"token"`         // access token: pushes to Repository, reads its namespace
-	Allowed    []string `json:"allowed_hosts"` // see Options.AllowedHosts
+	Registry   string   `json:"registry"`                // the hub's address: https://hub.example
+	Repository string   `json:"repository"`              // namespace/repository
+	Tag        string   `json:"tag"`                     // to be pushed
+	Version    string   `json:"version"`                 // further tag of the same manifest; "" = none
+	ByCommit   bool     `json:"by_commit"`               // the version is the commit's id
+	Token      string   `json:"token"`                   // access token: pushes to Repository, reads its namespace
+	Allowed    []string `json:"allowed_hosts,omitempty"` // see Options.AllowedHosts
 
 	Builder      string `json:"builder,omitempty"`       // program that builds; "" = the first that the machine has
 	BuilderImage string `json:"builder_image,omitempty"` // of BuildKit, for a Docker engine
@@ -43,7 +43,48 @@ type Job struct {
 	Disk     int64         `json:"disk"`
 }
 
-// job makes the job of a build that is about to start.
+// TakeJob makes the job of a build that runs, for its runner, with a fresh access
+// token: an earlier one is good no more. Conflict where the build does not run.
+func (h *Hub) TakeJob(ctx context.Context, id string) (Job, error) {
+	return h.takeJob(ctx, id, func(Build) error { return nil })
+}
+
+func (h *Hub) takeJob(ctx context.Context, id string, check func(Build) error) (j Job, err error) {
+	err = h.again(ctx, func() error {
+		b, item, err := h.build(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := check(b); err != nil {
+			return err
+		}
+		if b.Status != Running {
+			return notRunning(b)
+		}
+		token, text := h.buildToken(b)
+		if j, err = h.job(ctx, b, text); err != nil {
+			return err
+		}
+		ops := append(b.endToken(), store.Create(tokenKey(token.ID), encode(token)).Until(token.Expires.Time))
+		b.TokenID = token.ID
+		return h.Records.Write(ctx, append(ops, b.ops(item.Version)...)...)
+	})
+	return j, err
+}
+
+func notRunning(b Build) error {
+	return Fail(Conflict, "the build does not run: its status is %s", b.Status)
+}
+
+// endToken takes the build's access token away, if it has one.
+func (b Build) endToken() []store.Op {
+	if b.TokenID == "" {
+		return nil
+	}
+	return []store.Op{store.Delete(tokenKey(b.TokenID))}
+}
+
+// job makes the job of a build that is about to run.
 func (h *Hub) job(ctx context.Context, b Build, token string) (Job, error) {
 	item, err := h.get(ctx, configKey(b.RepoID))
 	if err != nil {
@@ -118,15 +159,7 @@ func (h *Hub) BuildEvent(ctx context.Context, id string, e BuildEvent) error {
 			if err != nil || b.Status != Running {
 				return err
 			}
-			if e.Step != 0 {
-				b.Step = e.Step
-			}
-			if e.Commit != "" {
-				b.Commit = e.Commit
-				if b.Tag.Versions == 2 {
-					b.VersionTag = e.Commit
-				}
-			}
+			b.advance(e)
 			return h.Records.Write(ctx, b.ops(item.Version)...)
 		})
 		if err != nil {
@@ -137,6 +170,19 @@ func (h *Hub) BuildEvent(ctx context.Context, id string, e BuildEvent) error {
 		return nil
 	}
 	return h.EndBuild(ctx, id, *e.Result)
+}
+
+// advance notes how far an event says that the build has come.
+func (b *Build) advance(e BuildEvent) {
+	if e.Step != 0 {
+		b.Step = e.Step
+	}
+	if e.Commit != "" {
+		b.Commit = e.Commit
+		if b.Tag.Versions == 2 {
+			b.VersionTag = e.Commit
+		}
+	}
 }
 
 // buildEnded are the operations that ride in the Write that ends a build: what its

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -68,15 +69,30 @@ func (q *queue) without(id string) {
 	q.Waiting, q.Running = slices.DeleteFunc(q.Waiting, same), slices.DeleteFunc(q.Running, same)
 }
 
-// Builder runs builds. It tells of them through [Hub.BuildEvent].
+// Builder runs builds. A build's runner takes its job when it begins, by
+// [Hub.TakeJob] or [Hub.ClaimBuild], and tells of the build through [Hub.BuildEvent]
+// or [Hub.ReportBuild].
 type Builder interface {
-	// Start begins a build and returns; ErrBuilderFull where it has as many as it can
-	// run. Any other error ends the build.
-	Start(ctx context.Context, j Job) error
-	// Stop ends a build that may run, and returns when nothing of it is left. One that
-	// does not run is no error.
+	// Start begins a build and returns. ErrBuilderFull, where it has as many as it can
+	// run, and store.ErrUnavailable say that it was not begun and may be later. Any
+	// other error ends the build.
+	Start(ctx context.Context, buildID string) error
+	// Stop ends a build that may run, and returns when nothing of it is left, or will
+	// be before long. One that does not run is no error.
 	Stop(ctx context.Context, buildID string) error
+	// Look tells how a build stands, and of one that has ended why, in words for its
+	// log; "" where it ended well.
+	Look(ctx context.Context, buildID string) (stand Stand, why string, err error)
 }
+
+// Stand is where a Builder has a build.
+type Stand uint8
+
+const (
+	NotStarted Stand = iota // it does not know the build
+	UnderWay
+	Ended
+)
 
 // ErrBuilderFull says that a Builder runs as many builds as it can.
 var ErrBuilderFull = errors.New("the builder has no room for another build at present")
@@ -129,7 +145,6 @@ func (h *Hub) Dispatch(ctx context.Context) error {
 // startNext starts the build of a namespace that waits longest, if one may start.
 func (h *Hub) startNext(ctx context.Context, nsID string) (started bool, err error) {
 	var b Build
-	var job Job
 	var before Time
 	err = h.again(ctx, func() error {
 		started = false
@@ -149,20 +164,14 @@ func (h *Hub) startNext(ctx context.Context, nsID string) (started bool, err err
 		before = q.Started
 		q.Running, q.Started = append(q.Running, b.ID), h.now()
 		b.Status, b.Step, b.StartedAt = Running, StepCloning, h.now()
-		token, text := h.buildToken(b)
-		b.TokenID = token.ID
-		if job, err = h.job(ctx, b, text); err != nil {
-			return err
-		}
 		started = true
-		ops := append(b.ops(item.Version), store.Create(tokenKey(token.ID), encode(token)).Until(token.Expires.Time))
-		return h.Records.Write(ctx, append(ops, q.ops()...)...)
+		return h.Records.Write(ctx, append(b.ops(item.Version), q.ops()...)...)
 	})
 	if err != nil || !started {
 		return false, err
 	}
-	err = h.Builder.Start(ctx, job)
-	if errors.Is(err, ErrBuilderFull) {
+	err = h.Builder.Start(ctx, b.ID)
+	if errors.Is(err, ErrBuilderFull) || errors.Is(err, store.ErrUnavailable) {
 		return false, errors.Join(err, h.putBack(ctx, b.ID, before))
 	}
 	if err != nil {
@@ -196,7 +205,7 @@ func (h *Hub) putBack(ctx context.Context, id string, turn Time) error {
 		}
 		q.without(id)
 		q.Waiting, q.Started = append([]string{id}, q.Waiting...), turn
-		ops := append(q.ops(), store.Delete(tokenKey(b.TokenID)))
+		ops := append(q.ops(), b.endToken()...)
 		b.Status, b.Step, b.StartedAt, b.TokenID = Waiting, StepQueued, Time{}, ""
 		return h.Records.Write(ctx, append(ops, b.ops(item.Version)...)...)
 	})
@@ -230,11 +239,9 @@ func (h *Hub) endBuild(ctx context.Context, b Build, item store.Item, r BuildRes
 		return err
 	}
 	q.without(b.ID)
-	ops := q.ops()
-	if b.TokenID != "" {
-		ops = append(ops, store.Delete(tokenKey(b.TokenID)))
-	}
+	ops := append(q.ops(), b.endToken()...)
 	b.Status, b.Detail, b.EndedAt, b.TokenID = r.Status, r.Detail, h.now(), ""
+	b.Claim, b.Reported = nil, nil
 	if r.Status == Succeeded {
 		b.Step, b.Digest = StepDone, r.Digest
 		b.ImageID = hexOf(r.ImageID)
@@ -270,23 +277,33 @@ func (h *Hub) CancelBuild(ctx context.Context, c Caller, id string) error {
 // LoseBuilds ends every build that the records say runs, for a hub whose builds end
 // with its process: to be called when it starts, before Dispatch.
 func (h *Hub) LoseBuilds(ctx context.Context) error {
+	return h.eachRunning(ctx, func(ctx context.Context, id string) error {
+		return h.EndBuild(ctx, id, BuildResult{Status: Failed, Detail: "the hub was stopped while the build ran; start it again.\n"})
+	})
+}
+
+// eachRunning does something with every build that the records say runs. One that
+// fails does not keep it from the others.
+func (h *Hub) eachRunning(ctx context.Context, do func(ctx context.Context, id string) error) error {
 	active := store.Range{Table: store.Builds, Part: activeQueueKey("x").Part, Limit: 100}
-	return h.each(ctx, active, func(item store.Item) error {
+	var failed []error
+	err := h.each(ctx, active, func(item store.Item) error {
 		q, err := h.queue(ctx, item.Sort)
 		if err != nil {
 			return err
 		}
 		for _, id := range q.Running {
-			err := h.EndBuild(ctx, id, BuildResult{Status: Failed, Detail: "the hub was stopped while the build ran; start it again.\n"})
+			err := do(ctx, id)
 			if is(err, NotFound) {
 				err = h.unqueue(ctx, item.Sort, id)
 			}
 			if err != nil {
-				return err
+				failed = append(failed, fmt.Errorf("build %s: %w", id, err))
 			}
 		}
-		return nil
+		return ctx.Err()
 	})
+	return errors.Join(append(failed, err)...)
 }
 
 // unqueue takes a build out of the queue whose record is gone.

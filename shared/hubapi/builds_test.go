@@ -17,20 +17,28 @@ import (
 
 // machine is a Builder whose builds go on until the test ends them.
 type machine struct {
+	hub     *hub.Hub
 	mu      sync.Mutex
 	most    int
 	jobs    []hub.Job
 	stopped []string
 }
 
-func (m *machine) Start(_ context.Context, j hub.Job) error {
+func (m *machine) Start(ctx context.Context, id string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.jobs) >= m.most {
 		return hub.ErrBuilderFull
 	}
-	m.jobs = append(m.jobs, j)
-	return nil
+	j, err := m.hub.TakeJob(ctx, id)
+	if err == nil {
+		m.jobs = append(m.jobs, j)
+	}
+	return err
+}
+
+func (m *machine) Look(context.Context, string) (hub.Stand, string, error) {
+	return hub.UnderWay, "", nil
 }
 
 func (m *machine) Stop(_ context.Context, id string) error {
@@ -356,7 +364,7 @@ func quoted(s string) string {
 func buildRepository(t *testing.T, most int) (*repoAPI, *machine) {
 	t.Helper()
 	a := newRepoAPI(t)
-	m := &machine{most: most}
+	m := &machine{hub: a.hub, most: most}
 	a.hub.Builder = m
 	a.do("madams", "POST", "/v1/repositories/madams", printedCreate).is(201, &object{})
 	return a, m

@@ -10,5 +10,5 @@ import (
 
 // Routes are the hub API's operations.
 func Routes() []web.Route {
-	return slices.Concat(accountRoutes(), repositoryRoutes(), buildConfigRoutes(), buildRoutes(), codeHookRoutes(), tagRoutes(), searchRoutes())
+	return slices.Concat(accountRoutes(), repositoryRoutes(), buildConfigRoutes(), buildRoutes(), runnerRoutes(), codeHookRoutes(), tagRoutes(), searchRoutes())
 }

@@ -85,7 +85,7 @@ func (b *Builder) groupless(err error) {
 }
 
 // Start implements hub.Builder.
-func (b *Builder) Start(_ context.Context, j hub.Job) error {
+func (b *Builder) Start(ctx context.Context, id string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
@@ -93,6 +93,10 @@ func (b *Builder) Start(_ context.Context, j hub.Job) error {
 		return hub.ErrBuilderFull
 	case os.Geteuid() != 0:
 		return errors.New("builds need the hub to run as root, which confines each to namespaces of its own")
+	}
+	j, err := b.hub.TakeJob(ctx, id)
+	if err != nil {
+		return err
 	}
 	dir := filepath.Join(b.dir, j.BuildID)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -244,6 +248,16 @@ func (b *Builder) tell(ctx context.Context, id string, e hub.BuildEvent) {
 		}
 		time.Sleep(wait)
 	}
+}
+
+// Look implements hub.Builder.
+func (b *Builder) Look(_ context.Context, id string) (hub.Stand, string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.running[id] == nil {
+		return hub.NotStarted, "", nil
+	}
+	return hub.UnderWay, "", nil
 }
 
 // stopGrace is how long a build has to end by itself when it is stopped.

@@ -29,7 +29,7 @@ func TestAuthorisation(t *testing.T) {
 			continue
 		}
 		for _, repo := range []string{"open", "closed"} {
-			for _, who := range callers {
+			for _, who := range append(callers, routestest.Whole(r)) {
 				path, kind, body := w.Request(r, repo)
 				h := open(w)
 				rec := h.do(w, who, r.Method, path, kind, strings.NewReader(body))
@@ -127,6 +127,14 @@ func expected(r web.Route, who string, public bool) int {
 		return 403
 	}
 	switch r.Rule {
+	case web.Runner:
+		switch {
+		case who == "runner":
+			return 0
+		case !known:
+			return 401
+		}
+		return 403
 	case web.Open, web.VisibleNamespace:
 		return 0
 	case web.BuildReader, web.BuildWriter: // nobody but members knows of builds, also of a public repository's

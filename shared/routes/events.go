@@ -29,6 +29,7 @@ type Trigger struct {
 // Events returns every function that is not a route.
 func Events() []Event {
 	all := store.Tables
+	builds := []store.Table{store.Repositories, store.Builds}
 	return []Event{{
 		Name: "event-webhooks", About: "sends what waits for webhooks", Trigger: Trigger{Queue: web.Webhooks},
 		Needs:   web.Needs{Write: []store.Table{store.Repositories, store.Builds}, Secrets: true, Sends: []web.Queue{web.Webhooks}},
@@ -55,19 +56,19 @@ func Events() []Event {
 		Timeout: 15 * time.Minute,
 	}, {
 		Name: "event-builds", About: "ends builds that were lost sight of, and starts what may start", Trigger: Trigger{Every: 5 * time.Minute},
-		Needs:   web.Needs{Write: all, Builds: true, Sends: []web.Queue{web.Webhooks, web.Mail}},
+		Needs:   web.Needs{Write: builds, Builds: true, Sends: []web.Queue{web.Webhooks, web.Mail}},
 		Timeout: 5 * time.Minute,
 	}, {
 		Name: "event-build-state", About: "looks at a build that something happened to", Trigger: Trigger{Builds: true},
-		Needs:   web.Needs{Write: all, Builds: true, Sends: []web.Queue{web.Webhooks, web.Mail}},
+		Needs:   web.Needs{Write: builds, Builds: true, Sends: []web.Queue{web.Webhooks, web.Mail}},
 		Timeout: time.Minute,
 	}, {
 		Name: "step-prepare", About: "begins a build", Trigger: Trigger{Machine: true},
-		Needs:   web.Needs{Write: all},
+		Needs:   web.Needs{Write: []store.Table{store.Builds}},
 		Timeout: 30 * time.Second,
 	}, {
 		Name: "step-record", About: "ends a build", Trigger: Trigger{Machine: true},
-		Needs:   web.Needs{Write: all, Builds: true, Sends: []web.Queue{web.Webhooks, web.Mail}},
+		Needs:   web.Needs{Write: builds, Builds: true, Sends: []web.Queue{web.Webhooks, web.Mail}},
 		Timeout: 30 * time.Second,
 	}}
 }

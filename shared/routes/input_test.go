@@ -21,7 +21,7 @@ import (
 // with a message that says each part, and no write.
 func refuses(t *testing.T, w *routestest.World, h *testHub, r web.Route, method, path, kind string, body io.Reader, status int, says ...string) {
 	t.Helper()
-	rec := h.do(w, "administrator", method, path, kind, body)
+	rec := h.do(w, routestest.Whole(r), method, path, kind, body)
 	what := fmt.Sprintf("%s: %s %.200s", r.Name, method, path)
 	if rec.Code != status {
 		t.Errorf("%s: %d %.300s, want %d", what, rec.Code, rec.Body, status)
@@ -87,7 +87,7 @@ func TestBadBodies(t *testing.T) {
 				}
 			}
 			send(cutOff{strings.NewReader(good)}, 400)
-			large := `{"padding": "` + strings.Repeat("x", 1<<20) + `"}`
+			large := `{"padding": "` + strings.Repeat("x", int(max(r.MaxBody, web.MaxBody))) + `"}`
 			send(strings.NewReader(large), 413)
 			send(io.MultiReader(strings.NewReader(large)), 413) // its length is not announced
 			for _, body := range wrongTypes(r, good) {
@@ -96,7 +96,7 @@ func TestBadBodies(t *testing.T) {
 			for _, body := range without(good) {
 				if slices.Contains(r.Doc.Required, body.field) {
 					send(strings.NewReader(body.json), 400, body.field)
-				} else if rec := open(w).do(w, "administrator", r.Method, path, kind, strings.NewReader(body.json)); r.Doc.Answers[rec.Code] == nil && rec.Code >= 300 {
+				} else if rec := open(w).do(w, routestest.Whole(r), r.Method, path, kind, strings.NewReader(body.json)); r.Doc.Answers[rec.Code] == nil && rec.Code >= 300 {
 					t.Errorf("%s: without %s, which is not documented as required: %d %s", r.Name, body.field, rec.Code, rec.Body)
 				}
 			}
@@ -200,7 +200,7 @@ func TestBadNames(t *testing.T) {
 				refuses(t, w, h, r, r.Method, path, kind, strings.NewReader(body), 400, "namespace")
 			}
 			path, kind, body := at(long, "open")
-			rec, want := h.do(w, "administrator", r.Method, path, kind, strings.NewReader(body)), 404
+			rec, want := h.do(w, routestest.Whole(r), r.Method, path, kind, strings.NewReader(body)), 404
 			if r.Surface == web.Registry && (r.Rule == web.RepositoryWriter || r.Rule == web.RepositoryPush) {
 				want = 403 // as the registry refuses every push
 			}
@@ -214,7 +214,7 @@ func TestBadNames(t *testing.T) {
 				refuses(t, w, h, r, r.Method, path, kind, strings.NewReader(body), 400, "repository")
 			}
 			path, kind, body := at("team", strings.Repeat("a", 128))
-			rec := open(w).do(w, "administrator", r.Method, path, kind, strings.NewReader(body))
+			rec := open(w).do(w, routestest.Whole(r), r.Method, path, kind, strings.NewReader(body))
 			makes := r.Rule == web.RepositoryPush || r.Rule == web.RepositoryReaderOrNew
 			if !makes && rec.Code != 404 || rec.Code == 400 {
 				t.Errorf("%s: a repository of 128 characters: %d %s", r.Name, rec.Code, rec.Body)
@@ -238,7 +238,7 @@ func TestBadVariablesAndCursors(t *testing.T) {
 				r := r
 				r.Pattern = strings.ReplaceAll(r.Pattern, m[0], value)
 				path, kind, body := w.Request(r, "open")
-				rec := h.do(w, "administrator", r.Method, path, kind, strings.NewReader(body))
+				rec := h.do(w, routestest.Whole(r), r.Method, path, kind, strings.NewReader(body))
 				if n := h.calls.Take().Writes; rec.Code < 400 || rec.Code >= 500 || n > 0 {
 					t.Errorf("%s: %s %.200s: %d %.300s, %d writes", r.Name, r.Method, path, rec.Code, rec.Body, n)
 				}
@@ -249,13 +249,13 @@ func TestBadVariablesAndCursors(t *testing.T) {
 		path, query, _ := strings.Cut(path, "?")
 		for _, p := range r.Doc.Query {
 			for _, value := range []string{"%ff", "%00", "!", long, base64.RawURLEncoding.EncodeToString([]byte("\xff")), base64.RawURLEncoding.EncodeToString([]byte(long))} {
-				rec := open(w).do(w, "administrator", r.Method, path+"?"+query+"&"+p.Name+"="+value, "", nil)
+				rec := open(w).do(w, routestest.Whole(r), r.Method, path+"?"+query+"&"+p.Name+"="+value, "", nil)
 				if rec.Code >= 500 || p.Name == "cursor" && rec.Code != 400 {
 					t.Errorf("%s: %s %s?%s=%.200s: %d %.300s", r.Name, r.Method, path, p.Name, value, rec.Code, rec.Body)
 				}
 			}
 		}
-		if rec := h.do(w, "administrator", r.Method, path+"?a=%zz", "", nil); rec.Code != 400 {
+		if rec := h.do(w, routestest.Whole(r), r.Method, path+"?a=%zz", "", nil); rec.Code != 400 {
 			t.Errorf("%s: a damaged query: %d %s, want 400", r.Name, rec.Code, rec.Body)
 		}
 	}
@@ -330,7 +330,7 @@ func TestBadPages(t *testing.T) {
 			rest := slices.DeleteFunc(strings.Split(query, "&"), func(s string) bool { return s == "" || strings.HasPrefix(s, field+"=") })
 			refuses(t, w, h, r, r.Method, path+"?"+strings.Join(append(rest, bad), "&"), "", nil, 400, field)
 		}
-		if rec := h.do(w, "administrator", r.Method, path+"?page=1000&"+query, "", nil); r.Name != "search" && rec.Code != 404 {
+		if rec := h.do(w, routestest.Whole(r), r.Method, path+"?page=1000&"+query, "", nil); r.Name != "search" && rec.Code != 404 {
 			t.Errorf("%s: page 1000: %d %s, want 404", r.Name, rec.Code, rec.Body)
 		}
 	}

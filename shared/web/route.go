@@ -58,6 +58,8 @@ const (
 	// to end; for others it does not exist. Call.Build is it.
 	BuildReader
 	BuildWriter
+	// Runner takes the access token that {build} runs with, and nobody else.
+	Runner
 )
 
 // makes reports whether a repository that does not exist is no failure to those
@@ -105,6 +107,12 @@ func (r Rule) String() string {
 		return "administrators of the hub"
 	case VisibleNamespace:
 		return "anybody, to see what they may of the namespace"
+	case BuildReader:
+		return "readers of the build's namespace"
+	case BuildWriter:
+		return "writers of the build's namespace"
+	case Runner:
+		return "the build's own runner"
 	case RepositoryKnown:
 		return "readers of the repository who prove who they are"
 	case RepositoryPush:

@@ -79,6 +79,8 @@ func authorize(ctx context.Context, c *Call) (err error) {
 	case BuildWriter:
 		c.Build, c.Grant, err = c.Hub.AuthorizeBuild(ctx, c.Caller, c.Var("build"), hub.Writer)
 		return err
+	case Runner:
+		return c.Hub.AuthorizeRunner(c.Caller, c.Var("build"))
 	}
 	in, need := c.Route.Rule.target()
 	if in == nowhere {

@@ -26,6 +26,7 @@ var bare = map[string]string{"namespace": "bare"}
 var emptyRepo = map[string]string{"repo": "bare-{repo}"}
 
 var hook = map[string]string{"id": "{webhook}"}
+var running = map[string]string{"build": "{running build}"}
 var aBuild = map[string]string{"build": "{build {repo}}"}
 var aCommit = strings.Repeat("5e", 20)
 var aReader = map[string]string{"username": "reader"}
@@ -96,6 +97,11 @@ var Samples = map[string]Sample{
 	"build-get":    {vars: aBuild},
 	"build-log":    {vars: aBuild},
 	"build-delete": {vars: aBuild},
+	"build-claim":  {vars: running, body: `{"claim": "{claim}"}`},
+	"build-report": {
+		vars: running,
+		body: `{"step": 20, "lines": [{"seq": 1, "time": 1767322000, "level": "INFO", "message": "starting to build"}]}`,
+	},
 	"code-hook": { // no account is a Git host: see TestCodeHook
 		vars: map[string]string{"code": "{hook {repo}}"}, body: `{"ref": "refs/heads/master", "after": "` + aCommit + `"}`,
 		Want: refused(401, 401, "stranger", "reader", "writer", "owner", "administrator", "robot"),
@@ -163,6 +169,14 @@ func refused(anonymous, others int, who ...string) map[string]int {
 		want[name] = others
 	}
 	return want
+}
+
+// Whole is who may do all that a route does.
+func Whole(r web.Route) string {
+	if r.Rule == web.Runner {
+		return "runner"
+	}
+	return "administrator"
 }
 
 // Request is the sample of a route, asked of a repository: the path with its query,

@@ -2,6 +2,7 @@ package routestest
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -25,7 +26,8 @@ import (
 // closed, each with the tag v1, an upload under way a blob that nothing refers
 // to and a build that waits, and bare-open and bare-closed without anything; the organisation bare has no
 // repositories. team has the secret TOKEN and a webhook. Both have the members owner, writer and reader; stranger has no
-// part in them, guest a reader's role in each repository.
+// part in them, guest a reader's role in each repository. In the owner's organisation
+// yard a build runs, that runner has claimed.
 type World struct {
 	Records *memory.Records
 	Layers  *memory.Layers
@@ -71,6 +73,7 @@ func New() *World {
 	h.Now, h.Rand = func() time.Time { return w.Now }, Rand()
 	b := &builder{World: w, handler: routes.Handler(h, nil)}
 	b.accounts(h)
+	b.startBuild(h)
 	b.repositories()
 	b.ask("owner", "PUT", "/v1/namespaces/team/secrets/TOKEN", "application/json", object{"value": "hidden"}, 201)
 	rec := b.ask("owner", "POST", "/v1/namespaces/team/webhooks", "application/json", object{"url": "https://1.1.1.1/hook", "events": []string{"image:push"}}, 201)
@@ -78,6 +81,7 @@ func New() *World {
 	json.Unmarshal(rec.Body.Bytes(), &made)
 	w.Known["webhook"] = made.ID
 	w.Now = w.Now.Add(2 * time.Hour)
+	b.claim(h)
 	return w
 }
 
@@ -144,6 +148,48 @@ func (b *builder) accounts(h *hub.Hub) {
 	b.ask("owner", "DELETE", "/v1/tokens/"+id, "application/json", nil, 204)
 }
 
+// startBuild starts the build in yard: no other waits yet.
+func (b *builder) startBuild(h *hub.Hub) {
+	b.ask("owner", "POST", "/v1/orgs", "application/json", object{"name": "yard"}, 201)
+	b.ask("owner", "POST", "/v1/repositories/yard", "application/json", object{"repo_name": "site", "build_config": automated("site")}, 201)
+	h.Builder = elsewhere{}
+	b.Known["running build"] = b.build("yard", "site")
+	h.Builder = nil
+}
+
+// claim gives the running build its runner. The code stays good until that reports.
+func (b *builder) claim(h *hub.Hub) {
+	ctx, id := context.Background(), b.Known["running build"]
+	code, err := h.PrepareBuild(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	job, err := h.ClaimBuild(ctx, id, code)
+	if err != nil {
+		panic(err)
+	}
+	b.Known["claim"], b.Tokens["runner"] = code, job.Token
+}
+
+// elsewhere is a hub.Builder that leaves builds to runners that claim them.
+type elsewhere struct{}
+
+func (elsewhere) Start(context.Context, string) error { return nil }
+func (elsewhere) Stop(context.Context, string) error  { return nil }
+func (elsewhere) Look(context.Context, string) (hub.Stand, string, error) {
+	return hub.UnderWay, "", nil
+}
+
+// build asks for a build, and tells its id.
+func (b *builder) build(namespace, name string) string {
+	rec := b.ask("owner", "POST", "/v1/builds", "application/json", object{"namespace": namespace, "repo_name": name, "tag": "latest"}, 201)
+	var made struct {
+		ID string `json:"build_id"`
+	}
+	json.Unmarshal(rec.Body.Bytes(), &made)
+	return made.ID
+}
+
 func (b *builder) repositories() {
 	for _, name := range []string{"open", "closed", "bare-open", "bare-closed"} {
 		public := strings.HasSuffix(name, "open")
@@ -162,12 +208,7 @@ func (b *builder) repositories() {
 		if strings.HasPrefix(name, "bare") {
 			continue
 		}
-		build := b.ask("owner", "POST", "/v1/builds", "application/json", object{"namespace": "team", "repo_name": name, "tag": "latest"}, 201)
-		var made struct {
-			ID string `json:"build_id"`
-		}
-		json.Unmarshal(build.Body.Bytes(), &made)
-		b.Known["build "+name] = made.ID
+		b.Known["build "+name] = b.build("team", name)
 		config := b.blob(name, []byte(`{"os":"linux","architecture":"amd64","history":[{"created":"2015-05-24T00:54:26.452Z","created_by":"ADD"}]}`), "application/vnd.oci.image.config.v1+json")
 		layer := b.blob(name, []byte("a layer"), "application/vnd.oci.image.layer.v1.tar")
 		b.Known["blob"] = b.blob(name, []byte("nothing refers to this"), "")["digest"].(string)

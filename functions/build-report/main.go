@@ -1,0 +1,6 @@
+// Command build-report is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.Start("build-report") }
