@@ -35,24 +35,27 @@ func TestBuilders(t *testing.T) {
 	docker, socket := engine(t)
 	docker(string(buildkitImage(t)), "import", "-", "buildkit:here")
 	for _, b := range []struct {
-		name, builder string
-		programs      []string
+		name     string
+		programs []string
 	}{
-		{"buildah", "auto", []string{"buildah"}},
-		{"buildkit", "auto", []string{"buildkitd", "buildctl", "runc", "buildah"}}, // the first of what there is
-		{"buildx", "buildx", []string{"docker", "docker-buildx", "buildkitd", "buildctl", "runc", "buildah"}},
+		{"buildah", []string{"buildah"}},
+		{"buildkit", []string{"buildkitd", "buildctl", "runc", "buildah"}},
+		{"buildx", []string{"docker", "docker-buildx", "buildkitd", "buildctl", "runc", "buildah"}},
 	} {
 		t.Run(b.name, func(t *testing.T) {
-			path := os.Getenv("PATH")
-			t.Setenv("PATH", only(t, b.programs...))
 			t.Setenv("SSL_CERT_FILE", private.certificate)
 			t.Setenv("DOCKER_HOST", "unix://"+socket)
-			s := ownHub(t, "--allow-host", "127.0.0.1", "--allow-host", private.address, "--builder-image", "buildkit:here", "--builder", b.builder)
-			t.Setenv("PATH", path)
-			scenario := builderScenario{t: t, server: s, client: s.account(t), git: newGitHost(t), name: b.name, private: private}
+			scenario := builderScenario{t: t, git: newGitHost(t), name: b.name, path: only(t, b.programs...), private: private}
+			scenario.withPath(func() error {
+				scenario.server = ownHub(t, "--allow-host", "127.0.0.1", "--allow-host", private.address,
+					"--builder-image", "buildkit:here", "--build-tasks", fmt.Sprint(mostTasks))
+				return nil
+			})
+			scenario.client = scenario.account(t)
 			scenario.all()
 			if b.name == "buildx" {
 				scenario.killed()
+				scenario.imageless()
 			}
 			scenario.nothingLeft(t)
 			if left := docker("", "ps", "--all", "--quiet"); left != "" {
@@ -71,10 +74,8 @@ func TestBuilderMissing(t *testing.T) {
 	if _, err := berth(); err != nil {
 		t.Fatal(err)
 	}
-	path := os.Getenv("PATH")
-	t.Setenv("PATH", only(t))
-	s := ownHub(t, "--allow-host", "127.0.0.1")
-	t.Setenv("PATH", path)
+	s := builderScenario{t: t, path: only(t)}
+	s.withPath(func() error { s.server = ownHub(t, "--allow-host", "127.0.0.1"); return nil })
 	c, g := s.account(t), newGitHost(t)
 	c.fails(t, c.buildRepository(t, g.repository("x", map[string]string{"Dockerfile": "FROM scratch\n"}), ""), "",
 		"nothing that builds images", "apt-get install docker.io", "there is no buildkitd", "apt-get install buildah")
@@ -88,8 +89,24 @@ type builderScenario struct {
 	client  client
 	git     *gitHost
 	name    string
+	path    string // folders of the programs that the hub finds
 	private privateRegistry
 }
+
+// withPath does something, such as to start the hub, with these programs alone.
+func (s *builderScenario) withPath(do func() error) {
+	s.t.Helper()
+	path := os.Getenv("PATH")
+	s.t.Setenv("PATH", s.path)
+	err := do()
+	s.t.Setenv("PATH", path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// mostTasks is how many processes and threads a build may run at once.
+const mostTasks = 400
 
 func (s *builderScenario) all() {
 	t, c := s.t, s.client
@@ -162,6 +179,9 @@ func (s *builderScenario) all() {
 	failing := s.git.repository("failing", busyboxFiles(t, `RUN ["/bin/sh", "-c", "echo about to fail; exit 3"]`))
 	c.fails(t, c.buildRepository(t, failing, ""), "", "about to fail")
 
+	tasks := fmt.Sprintf(`RUN i=0; while [ $i -lt %d ]; do i=$((i+1)); /bin/busybox sleep 60 & done; wait`, 2*mostTasks)
+	c.fails(t, c.buildRepository(t, s.git.repository("tasks", busyboxFiles(t, "COPY busybox /bin/busybox", tasks)), ""), "", "can't fork")
+
 	id := s.begun()
 	c.call(t, 204, "DELETE", "/v1/builds/"+id, "")
 	s.nothingLeft(t)
@@ -202,10 +222,24 @@ func (s *builderScenario) begun() string {
 func (s *builderScenario) killed() {
 	id := s.begun()
 	s.kill()
-	if err := s.again("--builds", "1"); err != nil {
+	s.withPath(func() error { return s.again("--builds", "1") })
+	s.client.until(s.t, id, "F")
+}
+
+// imageless has the engine without the image of BuildKit: the next builder builds.
+func (s *builderScenario) imageless() {
+	if err := s.stop(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.client.until(s.t, id, "F")
+	s.withPath(func() error { return s.again("--allow-host", "127.0.0.1", "--builder-image", "127.0.0.1:1/nothing:1") })
+	clone := s.git.repository("imageless", map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
+	b := s.client.until(s.t, s.client.build(s.t, s.client.buildRepository(s.t, clone, ""), "").ID, "S")
+	log := s.client.buildLog(s.t, b.ID)
+	for _, text := range []string{"WARN buildx cannot build here", "cannot pull 127.0.0.1:1/nothing:1", "building with buildkit"} {
+		if !strings.Contains(log, text) {
+			s.t.Errorf("the log does not say %q:\n%s", text, log)
+		}
+	}
 }
 
 // builtImage is the manifest of an image.

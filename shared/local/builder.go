@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -198,14 +199,14 @@ func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader) {
 	died := w.died
 	b.mu.Unlock()
 	b.clean(w)
-	if result != nil && died != "" && result.Status != hub.Succeeded {
-		result.Detail = died + "\n"
+	why := died
+	switch {
+	case result == nil && why == "":
+		why = fmt.Sprintf("the build's process ended too early: %v", err)
+	case result != nil && (result.Status == hub.Succeeded || why == strings.TrimSpace(result.Detail)):
+		why = ""
 	}
-	if result == nil {
-		why := died
-		if why == "" {
-			why = fmt.Sprintf("the build's process ended too early: %v", err)
-		}
+	if why != "" {
 		b.tell(ctx, j.BuildID, hub.BuildEvent{Lines: []hub.LogLine{{Seq: seq + 1, Time: time.Now().Unix(), Level: "ERROR", Message: why}}})
 		result = &hub.BuildResult{Status: hub.Failed, Detail: why + "\n"}
 	}
