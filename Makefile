@@ -19,6 +19,11 @@ export GOFLAGS := -buildvcs=false
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench clean help
+# Node for the CDK's engine, and what the CDK writes templates with (CONTEXT='-c KEY=VALUE').
+NODE := PATH='$(CURDIR)/infra/node/node_modules/.bin':"$$PATH"
+AWS  := ./infra/... ./template-tests/...
+
+.PHONY: run build functions test unit lint vet fmt vuln packages fuzz soak bench clean help node synth cfn-lint
 
 help: ## list what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,9 +46,25 @@ $(FUNCTIONS)/.built: go.mod $(shell find $(CURDIR)/shared $(CURDIR)/functions -t
 	@cd $(FUNCTIONS) && for f in .new/*; do n=$${f##*/}; mkdir $$n && mv $$f $$n/bootstrap; done && rmdir .new && touch .built
 
 test: packages builders lint unit vuln ## everything that must pass: formats, linters, all tests with the race detector
+synth: node functions ## write the CloudFormation templates to cdk.out (CONTEXT='-c ingest=off -c built=none')
+	@$(NODE) go run ./infra $(CONTEXT)
+
+cfn-lint: node ## hold the templates against CloudFormation's schemas, where cfn-lint can be had
+	@rm -rf .make/templates && mkdir -p .make/templates
+	@$(NODE) CDK_OUTDIR=.make/templates/whole go run ./infra -c built=none
+	@$(NODE) CDK_OUTDIR=.make/templates/slight go run ./infra -c built=none -c ingest=off -c mailFrom=hub@example.com
+	@.ci/cfn-lint .make/templates/*/*.template.json
+
+node: ## Node and what runs on it, below infra/node
+	@.ci/node
+
+test: packages node lint unit cfn-lint vuln ## everything that must pass: formats, linters, all tests with the race detector
 
 unit: ## the tests of every module, with the race detector
-	@set -e; for m in $(MODULES); do echo "go test $$m"; (cd $$m && go test -race -timeout 20m ./...); done
+	@set -e; for m in $(MODULES); do echo "go test $$m"; \
+		(cd $$m && go test -race -timeout 20m $$(go list ./... | grep -v -e '^berth/infra' -e '^berth/template-tests')); done
+	@# Templates are written by one goroutine, and the CDK with the race detector takes minutes to build.
+	go test -timeout 20m $(AWS)
 
 lint: fmt vet ## formats, go vet and staticcheck in every module
 

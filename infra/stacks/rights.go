@@ -56,7 +56,7 @@ func (a *app) rights(n web.Needs) []map[string]any {
 		all = append(all, statement([]string{"s3:ListBucket"}, []string{a.bucketARN()}))
 	}
 	if n.Secrets {
-		all = append(all, statement([]string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}, []string{a.keyARN}))
+		all = append(all, statement([]string{"kms:Decrypt", "kms:GenerateDataKey"}, []string{a.keyARN}))
 	}
 	if n.Builds {
 		all = append(all,
@@ -72,13 +72,13 @@ func (a *app) rights(n web.Needs) []map[string]any {
 // environment is what the needs want of a function's settings.
 func (a *app) environment(n web.Needs) map[string]string {
 	env := map[string]string{
-		"BERTH_PUBLIC_URL": a.publicURL,
+		cloud.Settings.PublicURL: a.publicURL,
 	}
 	if a.OpenSignup {
-		env["BERTH_SIGNUP"] = "open"
+		env[cloud.Settings.Signup] = "open"
 	}
 	if a.AllowedHosts != "" {
-		env["BERTH_ALLOWED_HOSTS"] = a.AllowedHosts
+		env[cloud.Settings.AllowedHosts] = a.AllowedHosts
 	}
 	for _, t := range store.Tables {
 		if slices.Contains(n.Read, t) || slices.Contains(n.Write, t) {
@@ -89,10 +89,10 @@ func (a *app) environment(n web.Needs) map[string]string {
 		env[cloud.Settings.Bucket] = a.bucketName()
 	}
 	if n.Secrets {
-		env["BERTH_KMS_KEY"] = a.keyARN
+		env[cloud.Settings.KMSKey] = a.keyARN
 	}
 	if n.Builds {
-		env["BERTH_STATE_MACHINE"] = a.machineARN()
+		env[cloud.Settings.StateMachine] = a.machineARN()
 	}
 	for _, q := range n.Sends {
 		env[queueSettings[q]] = a.queueURL(q)

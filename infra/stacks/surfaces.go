@@ -58,7 +58,7 @@ func (a *app) serve(stack cdk.Stack, r web.Route) {
 // secret lets a function know the hub's secret, of which come the keys that
 // callers are recognised by.
 func (a *app) secret() (env map[string]string, right map[string]any) {
-	return map[string]string{"BERTH_SECRET_ARN": a.secretARN},
+	return map[string]string{cloud.Settings.SecretARN: a.secretARN},
 		statement([]string{"secretsmanager:GetSecretValue"}, []string{a.secretARN})
 }
 
