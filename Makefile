@@ -18,12 +18,12 @@ export GOFLAGS := -buildvcs=false
 # builds want root: their own processes, mounts and network
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench clean help
 # Node for the CDK's engine, and what the CDK writes templates with (CONTEXT='-c KEY=VALUE').
 NODE := PATH='$(CURDIR)/infra/node/node_modules/.bin':"$$PATH"
 AWS  := ./infra/... ./template-tests/...
 
-.PHONY: run build functions test unit lint vet fmt vuln packages fuzz soak bench clean help node synth cfn-lint
+.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench clean help node synth cfn-lint
+
 
 help: ## list what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,6 @@ $(FUNCTIONS)/.built: go.mod $(shell find $(CURDIR)/shared $(CURDIR)/functions -t
 	GOOS=linux GOARCH=$(ARCH) CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(FUNCTIONS)/.new/ ./functions/...
 	@cd $(FUNCTIONS) && for f in .new/*; do n=$${f##*/}; mkdir $$n && mv $$f $$n/bootstrap; done && rmdir .new && touch .built
 
-test: packages builders lint unit vuln ## everything that must pass: formats, linters, all tests with the race detector
 synth: node functions ## write the CloudFormation templates to cdk.out (CONTEXT='-c ingest=off -c built=none')
 	@$(NODE) go run ./infra $(CONTEXT)
 
@@ -58,7 +57,7 @@ cfn-lint: node ## hold the templates against CloudFormation's schemas, where cfn
 node: ## Node and what runs on it, below infra/node
 	@.ci/node
 
-test: packages node lint unit cfn-lint vuln ## everything that must pass: formats, linters, all tests with the race detector
+test: packages builders node lint unit cfn-lint vuln ## everything that must pass: formats, linters, all tests with the race detector
 
 unit: ## the tests of every module, with the race detector
 	@set -e; for m in $(MODULES); do echo "go test $$m"; \
