@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,6 +38,9 @@ type gitHost struct {
 	t    *testing.T
 	dir  string
 	base string
+
+	mu    sync.Mutex
+	asked map[string]int
 }
 
 func newGitHost(t *testing.T) *gitHost {
@@ -44,14 +49,29 @@ func newGitHost(t *testing.T) *gitHost {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gitHost{t: t, dir: t.TempDir()}
-	server := httptest.NewServer(&cgi.Handler{
+	g := &gitHost{t: t, dir: t.TempDir(), asked: make(map[string]int)}
+	backend := &cgi.Handler{
 		Path: git, Args: []string{"http-backend"},
 		Env: []string{"GIT_PROJECT_ROOT=" + g.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1"},
-	})
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name, ok := strings.CutSuffix(r.URL.Path, "/.git/info/refs"); ok {
+			g.mu.Lock()
+			g.asked[strings.Trim(name, "/")]++
+			g.mu.Unlock()
+		}
+		backend.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	g.base = server.URL
 	return g
+}
+
+// clones is how often a repository's references were asked for, which a clone does once.
+func (g *gitHost) clones(repo string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asked[repo]
 }
 
 // git runs Git in a repository.
@@ -227,7 +247,8 @@ func (c client) fails(t *testing.T, repo, commit string, texts ...string) {
 	c.call(t, 404, "GET", "/v2/"+b.Repository+"/manifests/latest", "")
 }
 
-// left are the processes, mounts and folders that builds of the hub left.
+// left are the processes, mounts, folders and control groups that builds of the hub
+// left. Whatever else a process holds, such as a network, goes with it.
 func (s *server) left(t *testing.T) (left []string) {
 	t.Helper()
 	folder := filepath.Join(s.data, "builds")
@@ -242,16 +263,40 @@ func (s *server) left(t *testing.T) (left []string) {
 			left = append(left, strings.TrimSpace(line))
 		}
 	}
+	sum := sha256.Sum256([]byte(folder))
+	group := fmt.Sprintf("berth-build-%x-", sum[:4])
+	err = filepath.WalkDir("/sys/fs/cgroup", func(at string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), group) {
+			left = append(left, at)
+		}
+		return nil // groups of others come and go
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(left, s.processes(t)...)
+}
+
+// processes are those of the hub's builds.
+func (s *server) processes(t *testing.T) (all []string) {
+	t.Helper()
+	program, err := berth()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(s.data, "builds")
 	processes, _ := filepath.Glob("/proc/[0-9]*")
 	for _, p := range processes {
 		args, _ := os.ReadFile(p + "/cmdline")
 		root, _ := os.Readlink(p + "/root")
 		cwd, _ := os.Readlink(p + "/cwd")
-		if strings.Contains(string(args), folder) || strings.HasPrefix(root, folder) || strings.HasPrefix(cwd, folder) {
-			left = append(left, p+" "+strings.ReplaceAll(string(args), "\x00", " "))
+		exe, _ := os.Readlink(p + "/exe")
+		worker := exe == program && strings.Contains(string(args), "\x00build-")
+		if worker || strings.Contains(string(args), folder) || strings.HasPrefix(root, folder) || strings.HasPrefix(cwd, folder) {
+			all = append(all, p+" "+strings.ReplaceAll(string(args), "\x00", " "))
 		}
 	}
-	return left
+	return all
 }
 
 // nothingLeft wants no trace of a build on the machine.
@@ -329,6 +374,7 @@ func probe(t *testing.T) string {
 	const code = `package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/url"

@@ -21,13 +21,7 @@ import (
 // started again. Whatever it acknowledged must be there afterwards, and whatever
 // was cut off must go on.
 func TestKill(t *testing.T) {
-	kills := 5
-	if given := os.Getenv("BERTH_KILLS"); given != "" {
-		var err error
-		if kills, err = strconv.Atoi(given); err != nil {
-			t.Fatal(err)
-		}
-	}
+	kills := killsWanted(t)
 	s := ownHub(t)
 	owner := s.robotlike(t)
 	d := &disturbed{t: t, hub: s, owner: owner, requests: make(chan struct{}), done: make(chan struct{})}
@@ -50,6 +44,21 @@ func TestKill(t *testing.T) {
 	s.verify(t)
 	t.Logf("%d kills, %d requests cut off, %d uploads resumed and %d begun anew, %d images", kills,
 		d.cut.Load(), d.resumed.Load(), d.restarted.Load(), d.images.Load())
+}
+
+// killsWanted is how often a test kills the hub: 5 times, or as often as BERTH_KILLS
+// says.
+func killsWanted(t *testing.T) int {
+	t.Helper()
+	given := os.Getenv("BERTH_KILLS")
+	if given == "" {
+		return 5
+	}
+	kills, err := strconv.Atoi(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kills
 }
 
 // robotlike logs the administrator in: an access token costs no password hashing
