@@ -11,6 +11,7 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/client"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
@@ -144,10 +145,14 @@ func (r *run) explain(err error) error {
 	switch {
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
 		return errors.New("the Git host wants credentials: enter the deploy key there (code_repo_public_key), or make the repository public")
+	case strings.Contains(err.Error(), "ssh: unable to authenticate"): // the library has no error of its own for it
+		return errors.New("the Git host refuses the deploy key: enter it there (code_repo_public_key), and see that the address names the right user")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return errors.New("there is no such repository, or it is private: enter the deploy key there (code_repo_public_key)")
 	case errors.Is(err, git.NoMatchingRefSpecError{}), strings.Contains(err.Error(), "reference not found"):
 		return fmt.Errorf("the code repository has no %s %q", r.RefType, r.Ref)
+	case errors.Is(err, object.ErrDirectoryNotFound), errors.Is(err, object.ErrEntryNotFound):
+		return errors.New("the commit has files whose paths are none, such as .. or one path twice")
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return errors.New("the code repository is empty")
 	}
