@@ -60,26 +60,36 @@ func rootDir(t *testing.T) string {
 func layout(t *testing.T, i image) string {
 	t.Helper()
 	dir := t.TempDir()
-	write := func(name string, b []byte) {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := i.write(dir); err != nil {
+		t.Fatal(err)
 	}
-	blob := func(digest string, b []byte) { write("blobs/"+strings.Replace(digest, ":", "/", 1), b) }
-	for digest, b := range i.blobs {
-		blob(digest, b)
-	}
-	blob(i.digest, i.manifest)
+	return dir
+}
+
+// write writes the image to a folder as an OCI layout, with the name v1.
+func (i image) write(dir string) error {
 	d := describe(imageType, i.manifest)
 	d.Annotations = map[string]string{"org.opencontainers.image.ref.name": "v1"}
-	index, _ := json.Marshal(manifest{SchemaVersion: 2, MediaType: indexType, Manifests: []descriptor{d}})
-	write("index.json", index)
-	write("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
-	return dir
+	index, err := json.Marshal(manifest{SchemaVersion: 2, MediaType: indexType, Manifests: []descriptor{d}})
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{"index.json": index, "oci-layout": []byte(`{"imageLayoutVersion":"1.0.0"}`)}
+	blob := func(digest string) string { return "blobs/" + strings.Replace(digest, ":", "/", 1) }
+	files[blob(i.digest)] = i.manifest
+	for digest, b := range i.blobs {
+		files[blob(digest)] = b
+	}
+	for name, b := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func TestSkopeo(t *testing.T) {

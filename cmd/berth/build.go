@@ -62,19 +62,21 @@ until the build has ended, and ends with status 1 if the build failed.`,
 
 func buildListCommand() *cobra.Command {
 	a, status, tag, most := &account{}, oneOf{"", []string{"W", "I", "S", "F", "D"}}, "", 0
+	var n client.Name
 	c := &cobra.Command{
-		Use:     "list [NAMESPACE[/NAME]]",
+		Use:     "list [[NAMESPACE/]NAME]",
 		Aliases: []string{"ls"},
-		Short:   "List builds, the newest first; without a name, those that you asked for",
-		Args:    arguments(0, 1, "at most one namespace or repository"),
+		Short:   "List builds, the newest first: of a repository, of a namespace, or those that you asked for",
+		Args:    arguments(0, 1, "at most one repository"),
 		RunE: func(c *cobra.Command, args []string) error {
 			h, err := a.hub("")
+			if len(args) == 1 && n.Namespace != "" {
+				err = wrongUse("give a repository or --namespace, not both")
+			} else if len(args) == 1 {
+				h, n, err = a.asked(c, args[0])
+			}
 			if err != nil {
 				return err
-			}
-			var n client.Name
-			if len(args) == 1 {
-				n.Namespace, n.Repository, _ = strings.Cut(args[0], "/")
 			}
 			list, err := h.Builds(c.Context(), n, status.value, tag, most)
 			if err != nil {
@@ -89,6 +91,7 @@ func buildListCommand() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().StringVar(&n.Namespace, "namespace", "", "those of this namespace")
 	c.Flags().Var(&status, "status", "only waiting (W), running (I), succeeded (S), failed (F) or deleted (D) ones")
 	c.Flags().StringVar(&tag, "tag", "", "only those of this tag")
 	c.Flags().IntVar(&most, "limit", 20, "at most that many; 0 = all")

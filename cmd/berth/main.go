@@ -32,7 +32,7 @@ func run(ctx context.Context, args []string) int {
 		return 2
 	}
 	var refused *client.Error
-	if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized {
+	if errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusNotFound && refused.Anonymous) {
 		err = fmt.Errorf("%w; log in with `berth login %s`", err, refused.Hub)
 	}
 	fmt.Fprintf(os.Stderr, "berth: %v\n", err)

@@ -126,14 +126,14 @@ func (c *Client) Follow(ctx context.Context, id string, f Follower) (b Answer[Bu
 			f.Now(b.Of)
 			after, err = c.logRest(ctx, id, after, f.Line)
 		}
+		if err == nil && silent > 0 {
+			silent = 0
+			f.Lost(nil)
+		}
 		switch {
 		case err == nil && b.Of.Status.Over():
 			return b, nil
 		case err == nil:
-			if silent > 0 {
-				f.Lost(nil)
-			}
-			silent = 0
 			if wait = min(wait*5/4, followLate); after > was {
 				wait = followSoon
 			}
@@ -144,7 +144,7 @@ func (c *Client) Follow(ctx context.Context, id string, f Follower) (b Answer[Bu
 				f.Lost(err)
 			}
 			silent += wait
-			wait = min(wait*2, 5*followLate)
+			wait = min(wait*2, 2*followLate)
 		}
 		if err := sleep(ctx, wait); err != nil {
 			return b, err

@@ -82,9 +82,10 @@ func here(host string) bool {
 
 // Error is a refusal by the hub at that address.
 type Error struct {
-	Hub     string
-	Status  int
-	Message string
+	Hub       string
+	Status    int
+	Message   string
+	Anonymous bool // it was nobody who asked
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -99,7 +100,7 @@ func IsStatus(err error, status int) bool {
 func refusal(res *http.Response) error {
 	b, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	at := res.Request.URL
-	e := &Error{Hub: at.Scheme + "://" + at.Host, Status: res.StatusCode}
+	e := &Error{Hub: at.Scheme + "://" + at.Host, Status: res.StatusCode, Anonymous: res.Request.Header.Get("Authorization") == ""}
 	var told struct {
 		Errors []struct{ Message string }
 	}

@@ -20,7 +20,21 @@ func ParseName(s string) (Name, error) {
 	if !ok || strings.Contains(repository, "/") {
 		return n, fmt.Errorf("a repository is NAMESPACE/NAME, not %q", s)
 	}
-	return n, errors.Join(hub.CheckNamespace(namespace), hub.CheckRepository(repository))
+	return n, firstOf(hub.CheckNamespace(namespace), hub.CheckRepository(repository))
+}
+
+// firstOf is the first error, in its words for people.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		var bad *hub.Error
+		if errors.As(err, &bad) {
+			return errors.New(bad.Message)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Reference is an image's name: a repository, perhaps the host of its hub, and a tag
@@ -49,12 +63,12 @@ func ParseReference(s string) (r Reference, err error) {
 		return r, fmt.Errorf("%s: give a tag or a digest, not both", s)
 	case hasDigest:
 		r.Digest = digest
-		return r, hub.CheckDigest(digest)
+		return r, firstOf(hub.CheckDigest(digest))
 	case !hasTag:
 		tag = "latest"
 	}
 	r.Tag = tag
-	return r, hub.CheckTag(tag)
+	return r, firstOf(hub.CheckTag(tag))
 }
 
 // pointer is what the registry's addresses call the reference by.

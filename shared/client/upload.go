@@ -29,7 +29,8 @@ type upload struct {
 	watch   Watch
 
 	location string // of what was begun; "" = nothing
-	sent     int64  // bytes that the registry has of it
+	sent     int64  // bytes that the registry has of it, as far as it has said
+	misplace bool   // the last attempt began at another place than the registry wants
 	direct   bool   // whether to ask for an address of the store's own
 }
 
@@ -54,7 +55,10 @@ func (r *registry) uploadBlob(ctx context.Context, d hub.Descriptor, content io.
 			watch(Event{d.Digest, Moved, d.Size, d.Size})
 			return nil
 		}
-		if u.location != "" && (IsStatus(err, http.StatusNotFound) || IsStatus(err, http.StatusRequestedRangeNotSatisfiable)) {
+		if u.misplace = IsStatus(err, http.StatusRequestedRangeNotSatisfiable); u.misplace {
+			err = connectionError{err}
+		}
+		if u.location != "" && IsStatus(err, http.StatusNotFound) {
 			u.location, err = "", connectionError{err} // the registry has given this one up: from the beginning
 		}
 		if !passing(err) {
@@ -207,11 +211,13 @@ func (u *upload) ask(ctx context.Context) error {
 		res.Body.Close()
 		_, last, _ := strings.Cut(res.Header.Get("Range"), "-")
 		n, err := strconv.ParseInt(last, 10, 64)
-		if err != nil || n >= u.d.Size || n == 0 { // 0-0 is said of no byte and of one
+		if err != nil || n >= u.d.Size {
 			return errors.New("the registry does not say how far the upload has come")
 		}
 		u.moveTo(res)
-		u.sent = n + 1
+		if u.sent = n + 1; n == 0 && !u.misplace { // 0-0 is said of one byte, and of none
+			u.sent = 0
+		}
 		u.tell()
 		return nil
 	})
