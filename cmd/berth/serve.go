@@ -185,7 +185,7 @@ func (s *settings) builder(ctx context.Context, h *hub.Hub) (*local.Builder, err
 	if s.builds == 0 {
 		return nil, nil
 	}
-	b, err := local.NewBuilder(h, filepath.Join(s.data, "builds"), s.builds)
+	b, err := local.NewBuilder(h, h.Log, filepath.Join(s.data, "builds"), s.builds)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (s *settings) until(ctx context.Context, signals <-chan os.Signal, server *
 	chores := keep(work, s.chores(h), h.RunOutbox, h.Log)
 	defer chores.Wait() // after the last request, whose pulls they count
 	if builder != nil {
-		chores.Go(func() { builder.Run(work) })
+		chores.Go(func() { builder.Run(work, h.Dispatch) })
 	}
 	defer stop()
 

@@ -62,15 +62,16 @@ func record(ctx context.Context, h *hub.Hub, event json.RawMessage) (any, error)
 // WhyEnded puts an error of the state machine into words for a build's log. What
 // AWS says of its own insides is not in them.
 func WhyEnded(code, cause string) string {
-	var build struct{ BuildStatus string }
-	json.Unmarshal([]byte(cause), &build) // of another cause nothing is known
+	var of struct{ Build struct{ BuildStatus string } }
+	json.Unmarshal([]byte(cause), &of) // of another cause nothing is known
+	status := of.Build.BuildStatus
 	switch {
-	case code == "States.Timeout" || build.BuildStatus == "TIMED_OUT":
+	case code == "States.Timeout" || status == "TIMED_OUT":
 		return "the build took longer than its machine may run"
-	case build.BuildStatus == "STOPPED":
+	case status == "STOPPED":
 		return "the build's machine was stopped"
-	case build.BuildStatus != "":
-		return "the build's machine ended with the status " + build.BuildStatus
+	case status != "":
+		return "the build's machine ended with the status " + status
 	case strings.HasPrefix(code, "CodeBuild."):
 		return "no machine could be had for the build: " + code
 	case code == "":
@@ -120,21 +121,13 @@ func hintedBuild(event json.RawMessage) (string, error) {
 		return hint.Detail.BuildID, nil
 	case "aws.codebuild":
 		for _, v := range hint.Detail.More.Environment.Variables {
-			if v.Name == BuildVariable {
+			if v.Name == hub.BuildVariable {
 				return v.Value, nil
 			}
 		}
 	}
 	return "", nil
 }
-
-// BuildVariable, ClaimVariable and HubVariable are the environment of a build's
-// runner: the build's id, the code that claims it, and the hub's address.
-const (
-	BuildVariable = "BERTH_BUILD_ID"
-	ClaimVariable = "BERTH_CLAIM"
-	HubVariable   = "BERTH_HUB"
-)
 
 // lookAtBuilds ends builds that were lost sight of, and starts what may start.
 func lookAtBuilds(ctx context.Context, h *hub.Hub, _ json.RawMessage) (any, error) {

@@ -14,6 +14,14 @@ import (
 // ReportBuild as it goes. RecordBuild ends the build, when the Builder sees the
 // runner's end.
 
+// The environment of such a runner: the build's id, the code that claims it, and the
+// hub's public address.
+const (
+	BuildVariable = "BERTH_BUILD_ID"
+	ClaimVariable = "BERTH_CLAIM"
+	HubVariable   = "BERTH_HUB"
+)
+
 // PrepareBuild makes the code by which a runner may claim a build that runs; an
 // earlier one is good no more. Conflict where the build does not run.
 func (h *Hub) PrepareBuild(ctx context.Context, id string) (claim string, err error) {

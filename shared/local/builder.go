@@ -28,7 +28,7 @@ type Builder struct {
 
 	dir  string
 	most int
-	hub  *hub.Hub
+	hub  Hub
 	log  *slog.Logger
 	// groups is where builds have their task groups; "" where the machine lets the hub
 	// make none.
@@ -38,6 +38,15 @@ type Builder struct {
 	running map[string]*worker
 	closed  bool
 	ended   chan struct{} // gets a value when a build has ended
+	follows sync.WaitGroup
+}
+
+// Hub is whose builds are run: the one of this process, or another one over HTTP.
+type Hub interface {
+	TakeJob(ctx context.Context, buildID string) (hub.Job, error)
+	// BuildEvent takes what is told of a build. It is repeated until it is taken, or
+	// refused with a *hub.Error.
+	BuildEvent(ctx context.Context, buildID string, e hub.BuildEvent) error
 }
 
 type worker struct {
@@ -50,7 +59,7 @@ type worker struct {
 
 // NewBuilder is a Builder that keeps its builds below dir, at most so many at once.
 // It removes what builds of an earlier process left there.
-func NewBuilder(h *hub.Hub, dir string, most int) (*Builder, error) {
+func NewBuilder(h Hub, log *slog.Logger, dir string, most int) (*Builder, error) {
 	dir, err := filepath.Abs(dir) // workers run in folders of their own
 	if err != nil {
 		return nil, err
@@ -64,10 +73,10 @@ func NewBuilder(h *hub.Hub, dir string, most int) (*Builder, error) {
 	}
 	for _, folder := range left {
 		if err := build.Remove(filepath.Join(dir, folder.Name())); err != nil {
-			h.Log.Error("something of a build is left behind", "build", folder.Name(), "err", err)
+			log.Error("something of a build is left behind", "build", folder.Name(), "err", err)
 		}
 	}
-	b := &Builder{dir: dir, most: most, hub: h, log: h.Log, running: make(map[string]*worker), ended: make(chan struct{}, 1)}
+	b := &Builder{dir: dir, most: most, hub: h, log: log, running: make(map[string]*worker), ended: make(chan struct{}, 1)}
 	if b.groups, err = taskGroups(); err != nil {
 		b.groupless(err)
 		return b, nil
@@ -139,7 +148,7 @@ func (b *Builder) begin(j hub.Job, w *worker) (err error) {
 		json.NewEncoder(in).Encode(j) // a worker that does not read it ends without a result
 		in.Close()
 	}()
-	go b.follow(j, w, bufio.NewReaderSize(out, 64<<10))
+	b.follows.Go(func() { b.follow(j, w, bufio.NewReaderSize(out, 64<<10)) })
 	go b.limit(j, w)
 	return nil
 }
@@ -298,13 +307,16 @@ func (b *Builder) end(ctx context.Context, w *worker, why string) error {
 	}
 }
 
-// Run starts what may start, whenever a build has ended and every few seconds,
-// until the context ends. Then it stops all builds.
-func (b *Builder) Run(ctx context.Context) {
+// Wait returns when all builds have ended and their ends were told.
+func (b *Builder) Wait() { b.follows.Wait() }
+
+// Run has what may start be started, whenever a build has ended and every few
+// seconds, until the context ends. Then it stops all builds.
+func (b *Builder) Run(ctx context.Context, dispatch func(context.Context) error) {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		if err := b.hub.Dispatch(ctx); err != nil && ctx.Err() == nil {
+		if err := dispatch(ctx); err != nil && ctx.Err() == nil {
 			b.log.Error("builds cannot be started at present", "err", err)
 		}
 		select {
