@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-const prefix = "AKIA"
+const prefix = "ASIA" // of keys that go with a session token
 
 var name32 = base32.StdEncoding.WithPadding(base32.NoPadding)
 

@@ -54,7 +54,6 @@ func run(ctx context.Context, o stack.Options, share float64) error {
 	s.Inject(stack.Faults{S3: share})
 	fmt.Printf("Berth, as on AWS, answers at %s\nlog in as admin with the password %s\n", s.URL, password)
 	<-ctx.Done()
-	fmt.Println(s.Lambda().Said("berth-registry-upload-start"))
 	for _, refused := range s.Refusals() {
 		fmt.Println("refused:", refused)
 	}

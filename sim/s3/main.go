@@ -3,7 +3,7 @@
 // its process and allows one instance in it.
 //
 // It verifies signatures, and lets in whoever has one: an access key that begins
-// with "AKIA" has the secret that [account.Secret] makes of it, and every right. Who
+// with "ASIA" has the secret that [account.Secret] makes of it, and every right. Who
 // may do what is for the caller to judge, see package stack.
 package main
 
