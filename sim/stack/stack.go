@@ -86,13 +86,13 @@ func Start(o Options) (s *Stack, err error) {
 		return s, err
 	}
 	s.URL = "http://" + front.Addr().String()
-	// Layers come from another host than the hub's, as on AWS: clients do not take the
-	// hub's credentials along.
-	services, err := s.listen("127.0.0.2:0")
+	services, err := s.listen("127.0.0.1:0")
 	if err != nil {
 		return s, err
 	}
-	s.services = "http://" + services.Addr().String()
+	// Layers come from another host than the hub's, as on AWS: clients do not take the
+	// hub's credentials along. Where the hub is 127.0.0.1, localhost is another.
+	s.services = fmt.Sprintf("http://localhost:%d", services.Addr().(*net.TCPAddr).Port)
 	for _, step := range []func() error{s.publicURL, s.keep, s.functions, s.builds, s.triggers} {
 		if err := step(); err != nil {
 			return s, err

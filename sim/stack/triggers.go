@@ -90,6 +90,7 @@ func (s *Stack) schedule(code, function, arn, expression string) error {
 	if !ok {
 		return fmt.Errorf("this simulation does not know the schedule %q", expression)
 	}
+	every *= time.Duration(n)
 	tick := func(ctx context.Context) error {
 		event, err := json.Marshal(eventbus.Event{
 			Version: "0", ID: "scheduled", DetailType: "Scheduled Event", Source: "aws.events", Account: template.Account,
