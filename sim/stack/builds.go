@@ -169,7 +169,7 @@ func (s *Stack) tasks(role *iam.Role, definition string, project codebuild.Proje
 			if err != nil {
 				return nil, err
 			}
-			answer, err := s.lambda.Invoke(ctx, functionName(arn), event)
+			answer, err := s.invoke(ctx, functionName(arn), event)
 			var failed *lambda.Error
 			if errors.As(err, &failed) {
 				name := failed.Type

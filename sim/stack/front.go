@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,9 +12,6 @@ import (
 
 // within tells whether an ARN fits a pattern; "" fits all.
 func within(pattern, arn string) bool { return pattern == "" || glob.Match(pattern, arn) }
-
-// API counts what goes through functions under this name.
-const API = "lambda"
 
 // front is what clients reach: CloudFront, and behind it the HTTP API and ingest.
 func (s *Stack) front() (http.Handler, error) {
@@ -114,31 +110,12 @@ func (s *Stack) api(domain string) (http.Handler, error) {
 			return nil, fmt.Errorf("route %q leads to no function", p.RouteKey)
 		}
 	}
-	names, err := s.codes()
-	if err != nil {
-		return nil, err
-	}
-	api, err := httpapi.New(domain, routes, func(ctx context.Context, function string, event []byte) ([]byte, error) {
-		return s.lambda.Invoke(ctx, function, event)
-	})
+	api, err := httpapi.New(domain, routes, s.invoke)
 	if err != nil {
 		return nil, err
 	}
 	api.Passed = func(function string, in, out int64) {
-		s.door.count(Counted{names[function], API, "Invoke"}, Tally{Calls: 1, BytesIn: in, BytesOut: out})
+		s.door.count(Counted{s.codes[function], Lambda, "Invoke"}, Tally{BytesIn: in, BytesOut: out})
 	}
 	return api, nil
-}
-
-// codes are the folders of functions by their names.
-func (s *Stack) codes() (map[string]string, error) {
-	names := map[string]string{}
-	for _, r := range s.app.Of("AWS::Lambda::Function") {
-		f, err := s.function(r)
-		if err != nil {
-			return nil, err
-		}
-		names[f.name] = f.code
-	}
-	return names, nil
 }

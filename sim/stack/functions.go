@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +11,7 @@ import (
 
 	"berth/sim/iam"
 	"berth/sim/lambda"
+	"berth/sim/runtimeapi"
 	"berth/sim/template"
 )
 
@@ -68,7 +71,9 @@ func (s *Stack) functions() error {
 		}
 		env := s.credentials(s.door.admit(f.code, role))
 		maps.Copy(env, f.env)
-		s.lambda.Add(lambda.Function{Name: f.name, Program: program, Env: list(env), Timeout: f.timeout})
+		s.codes[f.name] = f.code
+		s.programs[f.code] = lambda.Function{Name: f.name, Program: program, Env: list(env), Timeout: f.timeout}
+		s.lambda.Add(s.programs[f.code])
 	}
 	return nil
 }
@@ -146,3 +151,39 @@ func (s *Stack) permits(service, function, source string) error {
 	}
 	return fmt.Errorf("no permission lets %s call %s for %s", service, function, source)
 }
+
+// Lambda is the service under which calls of functions are counted, with the bytes of
+// the bodies that came to them and left them.
+const Lambda = "lambda"
+
+// invoke calls a function.
+func (s *Stack) invoke(ctx context.Context, function string, event []byte) ([]byte, error) {
+	s.door.count(Counted{s.codes[function], Lambda, "Invoke"}, Tally{Calls: 1})
+	return s.lambda.Invoke(ctx, function, event)
+}
+
+// Functions are the folders of all functions.
+func (s *Stack) Functions() []string { return slices.Sorted(maps.Keys(s.programs)) }
+
+// Cold starts an instance of a function, by its folder, has it answer one event, and ends
+// it. It tells how long that took from the start of the process, and the most memory that
+// the process had.
+func (s *Stack) Cold(ctx context.Context, code string, event []byte) (took time.Duration, resident int64, err error) {
+	f := s.programs[code]
+	start := time.Now()
+	i, err := runtimeapi.Start(f.Program, f.Env...)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer i.Close()
+	_, err = i.Invoke(ctx, event)
+	took = time.Since(start)
+	var failed runtimeapi.FailedError
+	if errors.As(err, &failed) {
+		err = nil // an answer too
+	}
+	return took, i.Resident(), err
+}
+
+// Program is the path of a function's program, by its folder.
+func (s *Stack) Program(code string) string { return s.programs[code].Program }

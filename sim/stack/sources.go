@@ -73,11 +73,7 @@ func (s *Stack) source(r *template.Resource) error {
 		return err
 	}
 	function := functionName(p.FunctionName)
-	names, err := s.codes()
-	if err != nil {
-		return err
-	}
-	key := account.Key(names[function])
+	key := account.Key(s.codes[function])
 	src := &source{
 		Stack: s, function: function, arn: p.EventSourceArn, url: template.QueueURL(functionName(p.EventSourceArn)),
 		client: client.New(client.Options{
@@ -151,7 +147,7 @@ func (s *source) call(messages []types.Message) (done []types.DeleteMessageBatch
 	if err != nil {
 		return nil
 	}
-	answer, err := s.lambda.Invoke(context.Background(), s.function, event)
+	answer, err := s.invoke(context.Background(), s.function, event)
 	if err != nil {
 		return nil // all come again
 	}

@@ -59,8 +59,10 @@ type Stack struct {
 	queues    *sqs.SQS
 	stands    map[string]string // what stands for texts that the templates cannot know
 	ticks     map[string]func(context.Context) error
-	ingestPID int      // 0 = there is none
-	stop      []func() // in reverse
+	codes     map[string]string          // folders of functions by their names
+	programs  map[string]lambda.Function // by folder
+	ingestPID int                        // 0 = there is none
+	stop      []func()                   // in reverse
 }
 
 // Start runs a stack. Close ends it.
@@ -69,7 +71,10 @@ func Start(o Options) (s *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Stack{options: o, app: app, door: newDoor(), stands: map[string]string{}, ticks: map[string]func(context.Context) error{}}
+	s = &Stack{
+		options: o, app: app, door: newDoor(), stands: map[string]string{}, ticks: map[string]func(context.Context) error{},
+		codes: map[string]string{}, programs: map[string]lambda.Function{},
+	}
 	defer func() {
 		if err != nil {
 			s.Close()

@@ -46,17 +46,13 @@ func (s *Stack) rule(r *template.Resource) error {
 	if p.State != "" && p.State != "ENABLED" {
 		return nil
 	}
-	names, err := s.codes()
-	if err != nil {
-		return err
-	}
 	for _, target := range p.Targets {
 		function := functionName(target.Arn)
 		if err := s.permits("events.amazonaws.com", function, arn); err != nil {
 			return err
 		}
 		if p.ScheduleExpression != "" {
-			if err := s.schedule(names[function], function, arn, p.ScheduleExpression); err != nil {
+			if err := s.schedule(s.codes[function], function, arn, p.ScheduleExpression); err != nil {
 				return err
 			}
 			continue
@@ -71,7 +67,7 @@ func (s *Stack) rule(r *template.Resource) error {
 // again calls a function for an event, and again if it fails, as Lambda does.
 func (s *Stack) again(function string, event []byte) {
 	for n := range 3 {
-		if _, err := s.lambda.Invoke(context.Background(), function, event); err == nil {
+		if _, err := s.invoke(context.Background(), function, event); err == nil {
 			return
 		}
 		time.Sleep(time.Duration(n+1) * 100 * time.Millisecond) // Lambda waits a minute, then two
@@ -99,7 +95,7 @@ func (s *Stack) schedule(code, function, arn, expression string) error {
 		if err != nil {
 			return err
 		}
-		_, err = s.lambda.Invoke(ctx, function, event)
+		_, err = s.invoke(ctx, function, event)
 		return err
 	}
 	s.ticks[code] = tick
