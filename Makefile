@@ -22,7 +22,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 NODE := PATH='$(CURDIR)/infra/node/node_modules/.bin':"$$PATH"
 AWS  := ./infra/... ./template-tests/...
 
-.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench clean help node synth cfn-lint
+.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench clean help node synth cfn-lint sim sim-test sim-programs
 
 
 help: ## list what there is
@@ -47,6 +47,25 @@ $(FUNCTIONS)/.built: go.mod $(shell find $(CURDIR)/shared $(CURDIR)/functions -t
 
 synth: node functions ## write the CloudFormation templates to cdk.out (CONTEXT='-c ingest=off -c built=none')
 	@$(NODE) go run ./infra $(CONTEXT)
+
+SIM := $(CURDIR)/.make/sim
+
+sim: sim-programs ## all of Berth as on AWS on this machine, at http://127.0.0.1:8090 (SIMFLAGS)
+	cd sim && exec go run ./run $(SIMFLAGS)
+
+sim-test: packages sim-programs ## prove the functions and templates on the simulated AWS (takes minutes)
+	cd sim && go vet -tags proof ./proof && go test -tags proof -count=1 -timeout 40m -v ./proof $(SIMFLAGS)
+
+sim-programs: node ## what the simulation runs: functions, ingest and runner for this machine, and the templates
+	@$(MAKE) --no-print-directory functions ARCH=$$(go env GOHOSTARCH)
+	@mkdir -p $(SIM) && rm -f $(SIM)/functions
+	@a=$$(go env GOHOSTARCH); [ $$a = arm64 ] && a= || a=-$$a; ln -s ../functions$$a $(SIM)/functions
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(SIM)/ $(wildcard ./cmd/ingest ./cmd/runner)
+	@set -e; for ingest in on off; do \
+		out=$(SIM)/cdk.out; [ $$ingest = on ] || out=$(SIM)/cdk.out-ingest-off; rm -rf $$out; \
+		CDK_OUTDIR=$$out $(NODE) go run ./infra -c built=none -c ingest=$$ingest \
+			-c allowedHosts=127.0.0.1,localhost -c mailFrom=hub@berth.example >/dev/null; \
+	done
 
 cfn-lint: node ## hold the templates against CloudFormation's schemas, where cfn-lint can be had
 	@rm -rf .make/templates && mkdir -p .make/templates

@@ -20,11 +20,12 @@ type DB struct {
 	toks  tokens
 	fault chaos
 	past  snapshot
+	held  held
 }
 
 // Open serves what kv holds. Close closes kv too.
 func Open(kv KV) (*DB, error) {
-	d := &DB{kv: kv, tabs: map[string]*table{}, toks: tokens{seen: map[string]token{}}}
+	d := &DB{kv: kv, tabs: map[string]*table{}, toks: tokens{seen: map[string]token{}}, held: held{keys: map[string]bool{}}}
 	err := kv.View(func(tx Tx) error {
 		return tx.Range([]byte("m/"), []byte("m0"), false, func(k, v []byte) bool {
 			var t table

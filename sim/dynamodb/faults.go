@@ -27,6 +27,9 @@ type Faults struct {
 	LostAnswer float64
 	// IndexLag lets reads of a global secondary index see a state up to that old.
 	IndexLag time.Duration
+	// Hold is how long a transaction holds its items before it is done: another one that
+	// comes upon one of them meanwhile is canceled by TransactionConflict.
+	Hold time.Duration
 	// Seed makes the choices; 0 is a seed too.
 	Seed uint64
 }
@@ -74,6 +77,45 @@ func (c *chaos) lag() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.f.IndexLag
+}
+
+// held are the items of transactions under way.
+type held struct {
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+// take holds the items of a transaction for its time. release lets go of them; it is nil if
+// another transaction holds item number at.
+func (d *DB) take(ws []*writeReq) (release func(), at int) {
+	d.fault.mu.Lock()
+	hold := d.fault.f.Hold
+	d.fault.mu.Unlock()
+	if hold == 0 {
+		return func() {}, 0
+	}
+	d.held.mu.Lock()
+	for i, w := range ws {
+		if d.held.keys[string(w.key)] {
+			d.held.mu.Unlock()
+			d.fault.mu.Lock()
+			d.fault.n++
+			d.fault.mu.Unlock()
+			return nil, i
+		}
+	}
+	for _, w := range ws {
+		d.held.keys[string(w.key)] = true
+	}
+	d.held.mu.Unlock()
+	time.Sleep(hold)
+	return func() {
+		d.held.mu.Lock()
+		defer d.held.mu.Unlock()
+		for _, w := range ws {
+			delete(d.held.keys, string(w.key))
+		}
+	}, 0
 }
 
 func throttle(f *Faults) float64    { return f.Throttle }

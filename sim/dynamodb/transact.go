@@ -40,6 +40,12 @@ func (d *DB) transactWrite(body []byte, refused error) (any, error) {
 		if done || err != nil {
 			return map[string]any{}, err
 		}
+		release, at := d.take(ws)
+		if release == nil {
+			d.toks.end(in.ClientRequestToken, false)
+			return nil, canceled(len(ws), map[int]reason{at: {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}})
+		}
+		defer release()
 		var used units
 		err = d.kv.Update(func(tx Tx) (err error) {
 			used, err = transact(tx, ws)

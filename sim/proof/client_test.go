@@ -19,14 +19,23 @@ import (
 	"berth/sim/stack"
 )
 
-// client calls a hub as its administrator.
+// client calls a hub as its administrator, by an access token: what many do at once with
+// one password would look like guessing.
 type client struct {
-	base string
-	http *http.Client
+	base, secret string
+	http         *http.Client
 }
 
-func clientOf(s *stack.Stack) client {
-	return client{s.URL, &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+func clientOf(t *testing.T, s *stack.Stack) client {
+	t.Helper()
+	c := client{s.URL, password, &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	made := c.call(t, 201, "POST", "/v1/tokens", fmt.Sprintf(`{"name":"proof-%d","permissions":["pull","push","admin"]}`, rand.Uint32()))
+	var token struct{ Token string }
+	if err := json.Unmarshal(made.body, &token); err != nil || token.Token == "" {
+		t.Fatalf("%s: %v", made.body, err)
+	}
+	c.secret = token.Token
+	return c
 }
 
 type answer struct {
@@ -49,7 +58,7 @@ func (c client) do(method, at string, body io.Reader, header ...string) (answer,
 		return answer{}, err
 	}
 	if strings.HasPrefix(u.String(), c.base) {
-		req.SetBasicAuth("admin", password)
+		req.SetBasicAuth("admin", c.secret)
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])

@@ -8,15 +8,19 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
+	"berth/sim/dynamodb"
 	"berth/sim/stack"
 )
 
 // 32 clients push into one namespace, and into one repository, at once: none of them is
-// told of a failure, and each counter equals a recount.
+// told of a failure, and each counter equals a recount. Transactions last 10 ms, and are
+// in conflict with all others on their items.
 func TestPushTogether(t *testing.T) {
-	s := ownStack(t, withIngest)
-	c := clientOf(s)
+	s := ownStack(t, withoutIngest)
+	c := clientOf(t, s)
+	s.DynamoDB().Inject(dynamodb.Faults{Hold: 10 * time.Millisecond})
 	const clients, rounds = 32, 3
 	for name, repo := range map[string]func(n int) string{
 		"one namespace":  func(n int) string { return fmt.Sprintf("admin/many-%02d", n) },
@@ -38,6 +42,11 @@ func TestPushTogether(t *testing.T) {
 			wait.Wait()
 		})
 	}
+	t.Logf("%d transactions were in conflict", s.DynamoDB().Injected())
+	if s.DynamoDB().Injected() == 0 {
+		t.Error("no transactions were in conflict")
+	}
+	s.DynamoDB().Inject(dynamodb.Faults{})
 	var tags struct{ Tags []string }
 	if err := json.Unmarshal(c.call(t, 200, "GET", "/v2/admin/one/tags/list", "").body, &tags); err != nil || len(tags.Tags) != clients*rounds {
 		t.Errorf("%d tags, %v; want %d", len(tags.Tags), err, clients*rounds)
@@ -50,7 +59,7 @@ func TestPushTogether(t *testing.T) {
 // equals a recount.
 func TestKilledAmidWrites(t *testing.T) {
 	s := ownStack(t, withoutIngest)
-	c := clientOf(s)
+	c := clientOf(t, s)
 	s.Inject(stack.Faults{Kills: 0.25})
 	var mu sync.Mutex
 	acknowledged := map[string]image{}
