@@ -22,7 +22,9 @@ const maxReason = 4 << 10
 
 // Run runs a build in dir, an empty folder of its own, and tells of it through
 // emit, which is called by one goroutine at a time. It returns how the build ended;
-// ctx ends it early. What it leaves in dir is the caller's to remove.
+// ctx ends it early. It needs root. What it leaves is the caller's to remove, by
+// Remove, when no process of the build is left: those end with the caller's process
+// namespace, if that is one of Init's.
 func Run(ctx context.Context, j hub.Job, dir string, emit func(hub.BuildEvent)) hub.BuildResult {
 	ctx, cancel := context.WithTimeoutCause(ctx, j.Time, fmt.Errorf("the build took longer than %v, which is the most", j.Time))
 	defer cancel()
@@ -31,7 +33,7 @@ func Run(ctx context.Context, j hub.Job, dir string, emit func(hub.BuildEvent)) 
 	log := newLog(j, emit, func() {
 		fail(fmt.Errorf("the log is longer than %d bytes, which is the most", j.LogBytes))
 	})
-	r := &run{Job: j, dir: dir, log: log, emit: emit, guard: outbound.New(j.Allowed)}
+	r := &run{Job: j, dir: dir, log: log, guard: outbound.New(j.Allowed)}
 	result, err := r.run(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
@@ -56,15 +58,11 @@ type run struct {
 	hub.Job
 	dir   string
 	log   *log
-	emit  func(hub.BuildEvent)
 	guard *outbound.Guard
 }
 
 // step tells of the step that the build has reached.
-func (r *run) step(n int) {
-	r.log.flush()
-	r.emit(hub.BuildEvent{Step: n})
-}
+func (r *run) step(n int) { r.log.event(hub.BuildEvent{Step: n}) }
 
 // built tells that the image is there, and is about to be pushed.
 func (r *run) built() {
@@ -84,8 +82,7 @@ func (r *run) run(ctx context.Context) (hub.BuildResult, error) {
 	if err != nil {
 		return hub.BuildResult{}, err
 	}
-	r.log.flush()
-	r.emit(hub.BuildEvent{Commit: commit})
+	r.log.event(hub.BuildEvent{Commit: commit})
 	if r.ByCommit {
 		r.Version = commit
 	}

@@ -85,10 +85,11 @@ func newBuildKit(ctx context.Context, s *sandbox) (tool, error) {
 
 // configureBuildKit writes the daemon's configuration.
 func (s *sandbox) configureBuildKit() error {
-	group, err := stepsGroup(s.dir)
+	groups, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return err
 	}
+	group := stepsGroup(string(groups), s.dir)
 	config := fmt.Sprintf("[cdi]\ndisabled = true\n[otel]\nsocketPath = %q\n[worker.oci]\ndefaultCgroupParent = %q\n",
 		s.place("otel.sock"), group)
 	if s.registry.insecure() {
@@ -169,19 +170,22 @@ func (b *buildkit) close() { b.daemon.close() }
 // cacheTag is the name of what builds of one tag keep for each other; the hub knows
 // its form, and shows it in no list.
 func (b *buildkit) cacheTag() string {
-	return fmt.Sprintf("berth-cache-%x", sha256.Sum256([]byte(b.Tag)))[:len("berth-cache-")+32]
+	sum := sha256.Sum256([]byte(b.Tag))
+	return fmt.Sprintf("berth-cache-%x", sum[:16])
 }
 
 // daemon is a process that runs beside the others of a build.
 type daemon struct {
-	stdin  io.Closer
-	cancel context.CancelFunc
-	gone   chan struct{}
-	said   tail
+	stdin io.Closer
+	kill  func()
+	gone  chan struct{}
+	said  tail
 }
 
-// daemonGrace is how long a daemon has to end by itself.
-const daemonGrace = 10 * time.Second
+const (
+	daemonStart = 2 * time.Minute  // is how long a daemon has to listen
+	daemonGrace = 10 * time.Second // and to end by itself
+)
 
 // startDaemon starts a command that runs until its input ends, and waits until it
 // listens at the socket of BuildKit. Close it, also when the context has ended.
@@ -199,7 +203,9 @@ func (s *sandbox) startDaemon(ctx context.Context, cmd *exec.Cmd) (*daemon, erro
 		cmd.Wait()
 		close(d.gone)
 	}()
-	d.cancel = func() { cmd.Process.Kill() }
+	d.kill = func() { cmd.Process.Kill() }
+	ctx, cancel := context.WithTimeoutCause(ctx, daemonStart, fmt.Errorf("buildkitd does not listen within %v", daemonStart))
+	defer cancel()
 	for {
 		if c, err := net.Dial("unix", buildkitSocket); err == nil {
 			c.Close()
@@ -210,7 +216,7 @@ func (s *sandbox) startDaemon(ctx context.Context, cmd *exec.Cmd) (*daemon, erro
 			return nil, fmt.Errorf("buildkitd does not start: %s", &d.said)
 		case <-ctx.Done():
 			d.close()
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -222,7 +228,7 @@ func (d *daemon) close() {
 	select {
 	case <-d.gone:
 	case <-time.After(daemonGrace):
-		d.cancel()
+		d.kill()
 		<-d.gone
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // BuildKitImage is the image that a Docker engine builds with, unless the job names
@@ -27,7 +28,9 @@ func newBuildx(ctx context.Context, s *sandbox) (tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.command(ctx, docker, "version", "--format", "{{.Server.Version}}").Run(); err != nil {
+	answer, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := s.command(answer, docker, "version", "--format", "{{.Server.Version}}").Run(); err != nil {
 		return nil, missing("docker reaches no engine; start it, or name it in DOCKER_HOST")
 	}
 	if err := s.configureBuildKit(); err != nil {

@@ -40,15 +40,11 @@ func removeContainer(dir string) error {
 // groupFile has the control group that the containers of a build's steps are in.
 const groupFile = "group"
 
-// stepsGroup is a control group below that of this process, so that whatever bounds
-// the build bounds its steps. See cgroups(7).
-func stepsGroup(dir string) (string, error) {
-	groups, err := os.ReadFile("/proc/self/cgroup")
-	if err != nil {
-		return "", err
-	}
+// stepsGroup is a control group below that of a process, whose /proc/PID/cgroup is
+// given, so that whatever bounds the build bounds its steps. See cgroups(7).
+func stepsGroup(groups, dir string) string {
 	own := "/"
-	for line := range strings.Lines(string(groups)) {
+	for line := range strings.Lines(groups) {
 		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(f) != 3 {
 			continue
@@ -61,7 +57,7 @@ func stepsGroup(dir string) (string, error) {
 			own = f[2]
 		}
 	}
-	return filepath.Join(own, stepsPrefix+filepath.Base(dir)), nil
+	return filepath.Join(own, stepsPrefix+filepath.Base(dir))
 }
 
 const stepsPrefix = "berth-steps-"

@@ -128,6 +128,14 @@ func (l *log) flush() {
 	l.tell()
 }
 
+// event tells of something else, after all lines so far.
+func (l *log) event(e hub.BuildEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tell()
+	l.emit(e)
+}
+
 func (l *log) tell() {
 	if len(l.lines) > 0 {
 		l.emit(hub.BuildEvent{Lines: l.lines})
