@@ -180,7 +180,10 @@ func (s *builderScenario) all() {
 	c.fails(t, c.buildRepository(t, failing, ""), "", "about to fail")
 
 	tasks := fmt.Sprintf(`RUN i=0; while [ $i -lt %d ]; do i=$((i+1)); /bin/busybox sleep 60 & done; wait`, 2*mostTasks)
-	c.fails(t, c.buildRepository(t, s.git.repository("tasks", busyboxFiles(t, "COPY busybox /bin/busybox", tasks)), ""), "", "can't fork")
+	b = c.until(t, c.build(t, c.buildRepository(t, s.git.repository("tasks", busyboxFiles(t, "COPY busybox /bin/busybox", tasks)), ""), "").ID, "F")
+	if log := c.buildLog(t, b.ID); !regexp.MustCompile(fmt.Sprintf("can't fork|more than %d processes", mostTasks)).MatchString(log) {
+		t.Errorf("the log does not tell of too many processes:\n%s", log)
+	}
 
 	id := s.begun()
 	c.call(t, 204, "DELETE", "/v1/builds/"+id, "")
