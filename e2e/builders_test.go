@@ -329,17 +329,18 @@ type privateRegistry struct {
 	client                     client
 }
 
-const privateAddress = "10.117.42.9"
-
 func newPrivateRegistry(t *testing.T) privateRegistry {
 	t.Helper()
-	program(t, "ip", "address", "replace", privateAddress+"/32", "dev", "lo")
-	t.Cleanup(func() { exec.Command("ip", "address", "delete", privateAddress+"/32", "dev", "lo").Run() })
-	p := privateRegistry{address: privateAddress, certificate: filepath.Join(t.TempDir(), "certificate.pem")}
+	var b [3]byte // another one in each run
+	rand.Read(b[:])
+	address := net.IPv4(10, b[0], b[1], b[2]).String()
+	program(t, "ip", "address", "add", address+"/32", "dev", "lo")
+	t.Cleanup(func() { exec.Command("ip", "address", "delete", address+"/32", "dev", "lo").Run() })
+	p := privateRegistry{address: address, certificate: filepath.Join(t.TempDir(), "certificate.pem")}
 	key := filepath.Join(t.TempDir(), "key.pem")
-	certify(t, p.certificate, key)
+	certify(t, address, p.certificate, key)
 	t.Setenv("SSL_CERT_FILE", p.certificate)
-	s := ownHub(t, "--listen", privateAddress+":0", "--tls-cert", p.certificate, "--tls-key", key, "--builds", "0")
+	s := ownHub(t, "--listen", address+":0", "--tls-cert", p.certificate, "--tls-key", key, "--builds", "0")
 	p.host, p.client = s.host, s.client
 	return p
 }
@@ -354,8 +355,8 @@ func (p *privateRegistry) take(t *testing.T, c client, from string) {
 	p.client.call(t, 200, "PUT", "/v1/repositories/admin/base", `{"is_public":true}`)
 }
 
-// certify makes a certificate for the private address.
-func certify(t *testing.T, certificate, key string) {
+// certify makes a certificate for an address.
+func certify(t *testing.T, address, certificate, key string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -363,7 +364,7 @@ func certify(t *testing.T, certificate, key string) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "private"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.ParseIP(privateAddress)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.ParseIP(address)},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
 	if err != nil {

@@ -65,8 +65,9 @@ func newBuildx(ctx context.Context, s *sandbox) (tool, error) {
 // builderName is what buildx calls the build's BuildKit.
 const builderName = "berth"
 
-// pluginDirs are where Docker looks for the programs behind its further commands.
+// pluginDirs are where Docker looks for the programs behind root's further commands.
 var pluginDirs = []string{
+	"/root/.docker/cli-plugins",
 	"/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins",
 }
 

@@ -14,12 +14,14 @@ import (
 // ReportBuild as it goes. RecordBuild ends the build, when the Builder sees the
 // runner's end.
 
-// The environment of such a runner: the build's id, the code that claims it, and the
-// hub's public address.
+// The environment of such a runner: the build's id, the code that claims it, the hub's
+// public address and, where they are given, Job.Builder and Job.BuilderImage.
 const (
-	BuildVariable = "BERTH_BUILD_ID"
-	ClaimVariable = "BERTH_CLAIM"
-	HubVariable   = "BERTH_HUB"
+	BuildVariable        = "BERTH_BUILD_ID"
+	ClaimVariable        = "BERTH_CLAIM"
+	HubVariable          = "BERTH_HUB"
+	BuilderVariable      = "BERTH_BUILDER"
+	BuilderImageVariable = "BERTH_BUILDER_IMAGE"
 )
 
 // PrepareBuild makes the code by which a runner may claim a build that runs; an

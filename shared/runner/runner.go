@@ -34,6 +34,7 @@ func Run(ctx context.Context, getenv func(string) string, log *slog.Logger) erro
 	if err != nil {
 		return err
 	}
+	b.Program, b.Image = getenv(hub.BuilderVariable), getenv(hub.BuilderImageVariable)
 	if err := b.Start(ctx, id); err != nil {
 		return fmt.Errorf("build %s cannot be begun: %w", id, err)
 	}
