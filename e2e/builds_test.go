@@ -374,7 +374,6 @@ func probe(t *testing.T) string {
 	const code = `package main
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/url"
