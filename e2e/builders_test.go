@@ -38,7 +38,7 @@ func TestBuilders(t *testing.T) {
 		name     string
 		programs []string
 	}{
-		{"buildah", []string{"buildah"}},
+		{"buildah", []string{"buildah", "runc"}},
 		{"buildkit", []string{"buildkitd", "buildctl", "runc", "buildah"}},
 		{"buildx", []string{"docker", "docker-buildx", "buildkitd", "buildctl", "runc", "buildah"}},
 	} {
@@ -53,6 +53,7 @@ func TestBuilders(t *testing.T) {
 			})
 			scenario.client = scenario.account(t)
 			scenario.all()
+			scenario.client.escape(t, scenario.git)
 			if b.name == "buildx" {
 				scenario.killed()
 				scenario.imageless()

@@ -395,16 +395,22 @@ func main() {
 	}
 }
 `
+	return compiled(t, code)
+}
+
+// compiled is a Go program of this source that needs no library.
+func compiled(t *testing.T, source string) string {
+	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(code), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "build", "-o", "probe", "main.go")
+	cmd := exec.Command("go", "build", "-ldflags=-s -w", "-o", "program", "main.go")
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "probe"))
+	b, err := os.ReadFile(filepath.Join(dir, "program"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,17 +2,21 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 )
 
-// buildah builds with the program of that name, as root, without a container
-// runtime: steps run in a changed root, inside of the build's own network.
+// buildah builds with the program of that name, as root. Steps run in containers of
+// runc, inside of the build's own network. Buildah could do without containers, and
+// only change a step's root; but out of that there are ways for whoever is root in it.
 type buildah struct {
 	*sandbox
-	program string
-	driver  string
+	program, runtime string
+	storage          []string // its global arguments
 }
 
 // local is the image's name in the build's own storage.
@@ -23,7 +27,14 @@ func newBuildah(ctx context.Context, s *sandbox) (tool, error) {
 	if err != nil {
 		return nil, missing("there is no buildah (apt-get install buildah)")
 	}
-	b := &buildah{sandbox: s, program: program}
+	runtime, err := exec.LookPath("runc")
+	if err != nil {
+		return nil, missing("there is no runc, in whose containers buildah runs steps (apt-get install runc)")
+	}
+	if err := hideGroups(); err != nil {
+		return nil, err
+	}
+	b := &buildah{sandbox: s, program: program, runtime: runtime}
 	registries := "unqualified-search-registries = [\"docker.io\"]\nshort-name-mode = \"disabled\"\n"
 	if s.registry.insecure() {
 		registries += fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", s.registry.base.Host)
@@ -35,16 +46,47 @@ func newBuildah(ctx context.Context, s *sandbox) (tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.driver = "overlay"
+	// Images may hold device files, and steps may not use them.
+	b.storage = []string{"--storage-driver", "overlay", "--storage-opt", "overlay.mountopt=nodev"}
 	if err := b.command(ctx, "info").Run(); err != nil {
-		b.driver = "vfs" // slower, and works on every file system
+		b.storage = []string{"--storage-driver", "vfs"} // slower, and works on every file system
 	}
-	return b, nil
+	return b, errors.Join(withoutDevices(s.dir), os.Mkdir(s.place("nothing"), 0o755))
+}
+
+// withoutDevices makes device files in a folder of no use.
+func withoutDevices(dir string) error {
+	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+		return fmt.Errorf("the build's folder cannot be mounted: %w", err)
+	}
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_NODEV, ""); err != nil {
+		return fmt.Errorf("the build's folder cannot be mounted without devices: %w", err)
+	}
+	return os.Chdir(dir) // into what was mounted
+}
+
+// hideGroups makes the control groups read-only for all of the build: its steps stay
+// in the group that the build is in.
+func hideGroups() error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		at, kind, _ := strings.Cut(line, " - ")
+		if f := strings.Fields(at); len(f) > 4 && strings.HasPrefix(kind, "cgroup") {
+			const flags = syscall.MS_REMOUNT | syscall.MS_BIND | syscall.MS_RDONLY | syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
+			if err := syscall.Mount("", f[4], "", flags, ""); err != nil {
+				return fmt.Errorf("the control groups at %s cannot be made read-only: %w", f[4], err)
+			}
+		}
+	}
+	return nil
 }
 
 // command is buildah with storage of the build's own.
 func (b *buildah) command(ctx context.Context, args ...string) *exec.Cmd {
-	storage := []string{"--root", b.place("storage"), "--runroot", b.place("runroot"), "--storage-driver", b.driver}
+	storage := append([]string{"--root", b.place("storage"), "--runroot", b.place("runroot")}, b.storage...)
 	cmd := b.sandbox.command(ctx, b.program, append(storage, args...)...)
 	cmd.Env = append(cmd.Env, "CONTAINERS_REGISTRIES_CONF="+b.place("registries.conf"), "REGISTRY_AUTH_FILE="+b.login())
 	return cmd
@@ -52,7 +94,10 @@ func (b *buildah) command(ctx context.Context, args ...string) *exec.Cmd {
 
 func (b *buildah) build(ctx context.Context, contextDir, dockerfile string) error {
 	args := []string{
-		"build", "--isolation", "chroot", "--format", "oci", "--file", dockerfile, "--http-proxy=false",
+		"build", "--format", "oci", "--file", dockerfile, "--http-proxy=false",
+		"--isolation", "oci", "--network", "host", // that is the build's own
+		"--runtime", b.runtime, "--runtime-flag", "root=" + b.place("runc"), "--runtime-flag", "rootless=true", // without control groups
+		"--volume", b.place("nothing") + ":/sys/fs/cgroup:ro",
 		"--signature-policy", b.place("policy.json"), "--authfile", b.login(),
 	}
 	// It does not tell what it keeps for one platform from what is for another.

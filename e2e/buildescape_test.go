@@ -1,0 +1,130 @@
+package e2e_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// escape is a step that tries the ways out of a changed root, and to see what the
+// builder has.
+const escape = `package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// try reports a way that leads out; looks are files of the machine.
+func try(way string, looks ...string) {
+	for _, at := range looks {
+		b, err := os.ReadFile(at)
+		if err == nil && bytes.Contains(b, []byte("of the hub's machine")) {
+			fmt.Println("ESCAPED", way, at)
+		}
+	}
+}
+
+func main() {
+	canary := os.Args[1]
+	try("as it is", canary)
+
+	status, _ := os.ReadFile("/proc/self/status")
+	for _, line := range bytes.Split(status, []byte("\n")) {
+		if bytes.HasPrefix(line, []byte("CapEff")) {
+			fmt.Printf("%s\n", line)
+		}
+	}
+	others, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range others {
+		for _, at := range []string{"/root", "/cwd"} {
+			try("by the root of another process", p+at+canary)
+		}
+		fds, _ := filepath.Glob(p + "/fd/*")
+		for _, fd := range fds {
+			if f, err := os.Open(fd); err == nil && p != fmt.Sprint("/proc/", os.Getpid()) {
+				fmt.Println("ESCAPED: opens the files of", p)
+				f.Close()
+			}
+		}
+		if b, err := os.ReadFile(p + "/environ"); err == nil && bytes.Contains(b, []byte("builder:")) {
+			fmt.Println("ESCAPED the builder's environment", p)
+		}
+	}
+	for name, dev := range map[string]int{"kmsg": 1<<8 | 11, "vda": 254 << 8, "sda": 8 << 8, "loop0": 7 << 8} {
+		kind := uint32(syscall.S_IFBLK)
+		if name == "kmsg" {
+			kind = syscall.S_IFCHR
+		}
+		if syscall.Mknod("/node-"+name, kind|0o600, dev) == nil {
+			if f, err := os.OpenFile("/node-"+name, os.O_WRONLY, 0); err == nil {
+				fmt.Println("ESCAPED by the device", name)
+				f.Close()
+			}
+			os.Remove("/node-" + name)
+		}
+	}
+	os.Mkdir("/inner", 0o755)
+	if err := syscall.Mount("proc", "/inner", "proc", 0, ""); err == nil {
+		fmt.Println("ESCAPED: mounts")
+	}
+	if err := syscall.Unshare(syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS); err == nil {
+		fmt.Println("ESCAPED: makes namespaces")
+	}
+	if err := os.WriteFile("/proc/sys/kernel/core_pattern", []byte("|/tmp/x"), 0); err == nil {
+		fmt.Println("ESCAPED: writes the kernel's settings")
+	}
+	if err := os.WriteFile("/proc/sysrq-trigger", []byte("h"), 0); err == nil {
+		fmt.Println("ESCAPED: asks the kernel")
+	}
+	for _, at := range []string{"/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/pids/cgroup.procs", "/sys/kernel/uevent_helper", "/sys/power/state", "/proc/sys/vm/panic_on_oom", "/node"} { // node came with the image
+
+		if f, err := os.OpenFile(at, os.O_WRONLY, 0); err == nil {
+			fmt.Println("ESCAPED: writes", at)
+			f.Close()
+		}
+	}
+	// The way out of a root that was changed without leaving the old one behind.
+	here, err := os.Open("/")
+	if err == nil && syscall.Chroot("/inner") == nil && syscall.Fchdir(int(here.Fd())) == nil {
+		for range 100 {
+			syscall.Chdir("..")
+		}
+		if syscall.Chroot(".") == nil {
+			try("by changing the root again", canary)
+		}
+	}
+	fmt.Println("tried everything")
+}
+`
+
+// escape runs a step that tries to get out.
+func (c client) escape(t *testing.T, g *gitHost) {
+	t.Helper()
+	canary := filepath.Join(t.TempDir(), "canary")
+	if err := os.WriteFile(canary, []byte("of the hub's machine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// The kernel's log as a device file, which no Git repository holds and an archive does.
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	if err := errors.Join(w.WriteHeader(&tar.Header{Name: "node", Typeflag: tar.TypeChar, Mode: 0o666, Devmajor: 1, Devminor: 11}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{
+		"escape": compiled(t, escape), "node.tar": archive.String(),
+		"Dockerfile": "FROM scratch\nCOPY escape /escape\nADD node.tar /\nRUN [\"/escape\", \"" + canary + "\"]\n",
+	}
+	b := c.until(t, c.build(t, c.buildRepository(t, g.repository("escape", files), `"build_cache_enabled":false`), "").ID, "S")
+	log := c.buildLog(t, b.ID)
+	if strings.Contains(log, "ESCAPED") || !strings.Contains(log, "tried everything") {
+		t.Errorf("a step got out:\n%s", log)
+	}
+}
