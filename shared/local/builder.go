@@ -207,6 +207,9 @@ func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader) {
 	b.mu.Lock()
 	died := w.died
 	b.mu.Unlock()
+	if died == "" && w.tasks.refused() { // before anybody looked
+		died = tooManyTasks(j)
+	}
 	b.clean(w)
 	why := died
 	switch {

@@ -40,7 +40,7 @@ func (b *Builder) limit(j hub.Job, w *worker) {
 			why = fmt.Sprintf("the build took longer than %v, which is the most", j.Time)
 		case <-look.C:
 			u := usageOf(w.cmd.Process.Pid)
-			if w.tasks != nil && w.tasks.refused() {
+			if w.tasks.refused() {
 				u.tasks = j.Tasks + 1
 			}
 			if why = tooMuch(j, u, full(w.dir)); why == "" && j.Disk > 0 && time.Now().After(walk) {
@@ -70,11 +70,15 @@ func tooMuch(j hub.Job, u usage, full bool) string {
 	case j.Memory > 0 && u.memory > j.Memory:
 		return fmt.Sprintf("the build used more than %d MiB of memory, which is the most", j.Memory>>20)
 	case j.Tasks > 0 && u.tasks > j.Tasks:
-		return fmt.Sprintf("the build ran more than %d processes and threads at once, which is the most", j.Tasks)
+		return tooManyTasks(j)
 	case full:
 		return "the hub's disk is nearly full; free some of it, and start the build again"
 	}
 	return ""
+}
+
+func tooManyTasks(j hub.Job) string {
+	return fmt.Sprintf("the build ran more than %d processes and threads at once, which is the most", j.Tasks)
 }
 
 // full reports whether the disk that a folder lies on has nothing left for builds.

@@ -96,8 +96,12 @@ func (g *taskGroup) set(file, value string) error {
 	return os.WriteFile(filepath.Join(g.dir, file), []byte(value), 0)
 }
 
-// refused reports whether the kernel has refused the build a process.
+// refused reports whether the kernel has refused the build a process. Without a group
+// it has not.
 func (g *taskGroup) refused() bool {
+	if g == nil {
+		return false
+	}
 	events, err := os.ReadFile(filepath.Join(g.dir, "pids.events"))
 	var n int64
 	_, scanned := fmt.Sscanf(string(events), "max %d", &n)
