@@ -137,6 +137,16 @@ func TestBuildHostileRepositories(t *testing.T) {
 			}
 		}
 	}
+	// Base images that are files of the hub's machine, or lie with its engines.
+	clone = g.repository("plain", map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
+	made := c.until(t, c.build(t, c.buildRepository(t, clone, ""), "").ID, "S")
+	images := t.TempDir()
+	for _, kind := range []string{"dir", "oci-archive", "docker-archive"} {
+		program(t, "skopeo", "copy", "--src-tls-verify=false", "--src-creds", c.user+":"+c.password,
+			"docker://"+s.host+"/"+made.Repository+":latest", kind+":"+filepath.Join(images, kind))
+		clone := g.repository("from-"+kind, map[string]string{"Dockerfile": "FROM " + kind + ":" + filepath.Join(images, kind) + "\nCOPY Dockerfile /\n"})
+		c.fails(t, c.buildRepository(t, clone, ""), "", "rejected by policy")
+	}
 	if b, err := os.ReadFile(filepath.Join(outside, "file")); err != nil || string(b) != content {
 		t.Errorf("the file beside the clone is now %q, %v", b, err)
 	}

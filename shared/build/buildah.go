@@ -22,6 +22,12 @@ type buildah struct {
 // local is the image's name in the build's own storage.
 const local = "localhost/berth:build"
 
+// onlyRegistries is the policy that images come from registries, or from the build's
+// own storage: FROM could also name files of this machine, and its engines.
+const onlyRegistries = `{"default": [{"type": "reject"}], "transports": {
+	"docker": {"": [{"type": "insecureAcceptAnything"}]}, "containers-storage": {"": [{"type": "insecureAcceptAnything"}]}
+}}`
+
 func newBuildah(ctx context.Context, s *sandbox) (tool, error) {
 	program, err := exec.LookPath("buildah")
 	if err != nil {
@@ -41,7 +47,7 @@ func newBuildah(ctx context.Context, s *sandbox) (tool, error) {
 	}
 	err = writeFiles(map[string]string{
 		s.place("registries.conf"): registries,
-		s.place("policy.json"):     `{"default": [{"type": "insecureAcceptAnything"}]}`,
+		s.place("policy.json"):     onlyRegistries,
 	})
 	if err != nil {
 		return nil, err
