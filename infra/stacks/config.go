@@ -83,9 +83,9 @@ func ReadConfig(context func(key string) any) (Config, error) {
 		Built: r.text("built", ".make"),
 	}
 	r.wrongIf(!prefixForm.MatchString(c.Prefix), "prefix", "must be 2 to 16 small letters, digits and hyphens, beginning with a letter")
-	r.wrongIf((c.Domain == "") != (c.Certificate == ""), "domain", "and certificate go together: CloudFront needs a certificate, in us-east-1, for the domain")
+	r.wrongIf((c.Domain == "") != (c.Certificate == ""), "domain", "goes with certificate: CloudFront needs one for the domain, in us-east-1")
 	r.wrongIf(c.Certificate != "" && !strings.HasPrefix(c.Certificate, "arn:aws:acm:us-east-1:"), "certificate", "must be the ARN of a certificate in us-east-1")
-	r.wrongIf((c.Zone == "") != (c.ZoneName == ""), "zone", "and zoneName go together")
+	r.wrongIf((c.Zone == "") != (c.ZoneName == ""), "zone", "goes with zoneName, which is its name")
 	r.wrongIf(c.Zone != "" && c.Domain != c.ZoneName && !strings.HasSuffix(c.Domain, "."+c.ZoneName), "zoneName", "must be the domain or end it")
 	r.wrongIf(!slices.Contains(logDays, c.LogDays), "logDays", fmt.Sprintf("must be one of %v", logDays))
 	r.wrongIf(!computeForm.MatchString(c.BuildCompute), "buildCompute", "must be as BUILD_GENERAL1_SMALL")
