@@ -118,7 +118,8 @@ func (s *builderScenario) all() {
 		`RUN --mount=type=secret,id=npm echo "it is $(/bin/busybox cat /run/secrets/npm)"; /bin/busybox cat /proc/sys/kernel/random/uuid > /random`,
 		"ARG WHO", // buildah reuses nothing from here on
 		`RUN echo "for $WHO"`,
-		`RUN echo "keys seen: $(/bin/busybox grep -l builder: /proc/[0-9]*/environ | /bin/busybox wc -l)"`)
+		`RUN echo "keys seen: $(/bin/busybox grep -l builder: /proc/[0-9]*/environ | /bin/busybox wc -l)"`,
+		fmt.Sprintf(`RUN if /bin/busybox mknod /disk b %s && /bin/busybox dd if=/disk of=/dev/null bs=512 count=1; then echo a step "reads the disk"; fi`, disk()))
 	files["probe"] = probe(t)
 	forbidden := []string{s.private.host, "169.254.169.254:80", "10.0.0.1:80"}
 	probes, _ := json.Marshal(append([]string{"/probe", s.host}, forbidden...))
@@ -127,8 +128,8 @@ func (s *builderScenario) all() {
 
 	first := c.until(t, c.build(t, repo, "").ID, "S")
 	log := c.buildLog(t, first.ID)
-	if strings.Contains(log, secret) {
-		t.Errorf("the secret is not hidden:\n%s", log)
+	if strings.Contains(log, secret) || strings.Contains(log, "a step reads the disk") {
+		t.Errorf("the secret is not hidden, or a device not out of reach:\n%s", log)
 	}
 	for _, text := range []string{"building with " + s.name, "it is ***", "for one of us", "keys seen: 0"} {
 		if !strings.Contains(log, text) {
@@ -209,6 +210,19 @@ func (s *builderScenario) noGroupLeft() {
 		}
 		return nil
 	})
+}
+
+// disk is the numbers of a block device, of this machine if it has one.
+func disk() string {
+	for _, pattern := range []string{"/sys/block/[hnsv]*/dev", "/sys/block/*/dev"} {
+		disks, _ := filepath.Glob(pattern)
+		for _, name := range disks {
+			if numbers, err := os.ReadFile(name); err == nil {
+				return strings.ReplaceAll(strings.TrimSpace(string(numbers)), ":", " ")
+			}
+		}
+	}
+	return "8 0" // the first SCSI disk
 }
 
 // begun is a build with a step that does not end by itself.
