@@ -26,7 +26,7 @@ type weakNet struct {
 }
 
 // loss is a connection that breaks once: that of the next request that matches, after
-// so many bytes of its body, or of the answer's.
+// so many bytes of its body, or of the answer's; 0 = before any of it.
 type loss struct {
 	of     *regexp.Regexp
 	after  int64
@@ -48,6 +48,9 @@ func newWeakNet() (*weakNet, error) {
 		},
 		ModifyResponse: func(res *http.Response) error {
 			if l, ok := n.next(res.Request, true); ok {
+				if l.after == 0 {
+					return errLost
+				}
 				res.Body = &breaking{res.Body, l.after}
 			}
 			return nil

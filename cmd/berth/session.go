@@ -75,6 +75,10 @@ func (l logins) write() error {
 	return writeDurably(path, append(b, '\n'))
 }
 
+// tokenUser goes with an access token whose account is not known. No account has this
+// name, and the hub does not look at it.
+const tokenUser = "token"
+
 // account is how a client's command reaches a hub, and how it answers.
 type account struct {
 	url, token string
@@ -113,7 +117,7 @@ func (a *account) hub(host string) (*client.Client, error) {
 	}
 	c := &client.Client{URL: u}
 	if a.token != "" {
-		c.Username, c.Secret = "token", a.token
+		c.Username, c.Secret = tokenUser, a.token
 	} else if l, ok := known.Hubs[u.String()]; ok {
 		c.Username, c.Secret = l.Username, l.Token
 	}

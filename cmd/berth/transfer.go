@@ -93,6 +93,9 @@ func (t *transfer) picture() []string {
 		}
 		lines = append(lines, fmt.Sprintf("%s  %s  %s", short(digest), bar(e.Done, e.Size), what))
 	}
+	if len(lines) == 0 {
+		return nil
+	}
 	took := time.Since(t.begun)
 	total := fmt.Sprintf("%d of %d  %s of %s", ended, len(lines), bytesOf(done), bytesOf(size))
 	if s := took.Seconds(); s > 0.5 && t.moved > 0 {

@@ -72,7 +72,7 @@ func (p *place) post(ctx context.Context, at, path string, in any) (out json.Raw
 	}
 	h := &client.Client{URL: u, Username: hub.FirstAdministrator, Secret: p.password}
 	if p.token != "" {
-		h.Secret = p.token
+		h.Username, h.Secret = tokenUser, p.token
 	}
 	if h.Secret == "" {
 		known, err := readLogins()
@@ -85,7 +85,8 @@ func (p *place) post(ctx context.Context, at, path string, in any) (out json.Raw
 	if h.Secret == "" {
 		return nil, wrongUse("the hub at %s runs; log in to it with `berth login`, or give --token or --admin-password, so that it knows you", at)
 	}
-	return out, h.Do(ctx, http.MethodPost, path, in, &out)
+	err = h.Do(ctx, http.MethodPost, path, in, &out)
+	return out, err
 }
 
 func gcCommand() *cobra.Command {

@@ -15,7 +15,8 @@ type Token struct {
 // CreateToken makes a personal access token that may do whatever its account may.
 func (c *Client) CreateToken(ctx context.Context, name string) (t Token, err error) {
 	in := map[string]any{"name": name, "permissions": []string{"pull", "push", "admin"}}
-	return t, c.Do(ctx, http.MethodPost, "/v1/tokens", in, &t)
+	err = c.Do(ctx, http.MethodPost, "/v1/tokens", in, &t)
+	return t, err
 }
 
 // DeleteToken revokes an access token.
@@ -33,5 +34,6 @@ type Profile struct {
 
 // Profile asks the hub who it takes the caller for.
 func (c *Client) Profile(ctx context.Context) (p Answer[Profile], err error) {
-	return p, c.Do(ctx, http.MethodGet, "/v1/auth/profile", nil, &p)
+	err = c.Do(ctx, http.MethodGet, "/v1/auth/profile", nil, &p)
+	return p, err
 }

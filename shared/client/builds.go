@@ -47,12 +47,14 @@ func (c *Client) StartBuild(ctx context.Context, n Name, tag, commit string) (b 
 	if commit != "" {
 		in["code_commit_id"] = commit
 	}
-	return b, c.Do(ctx, http.MethodPost, "/v1/builds", in, &b)
+	err = c.Do(ctx, http.MethodPost, "/v1/builds", in, &b)
+	return b, err
 }
 
 // Build shows one.
 func (c *Client) Build(ctx context.Context, id string) (b Answer[Build], err error) {
-	return b, c.Do(ctx, http.MethodGet, "/v1/builds/"+url.PathEscape(id), nil, &b)
+	err = c.Do(ctx, http.MethodGet, "/v1/builds/"+url.PathEscape(id), nil, &b)
+	return b, err
 }
 
 // Builds lists builds, the newest first, at most that many (0 = all): those of a
@@ -74,7 +76,8 @@ func (c *Client) CancelBuild(ctx context.Context, id string) error {
 
 // logAfter is the next piece of a log.
 func (c *Client) logAfter(ctx context.Context, id string, after int64) (lines []Answer[LogLine], err error) {
-	return lines, c.Do(ctx, http.MethodGet, fmt.Sprintf("/v1/builds/%s/logs?after=%d", url.PathEscape(id), after), nil, &lines)
+	err = c.Do(ctx, http.MethodGet, fmt.Sprintf("/v1/builds/%s/logs?after=%d", url.PathEscape(id), after), nil, &lines)
+	return lines, err
 }
 
 // Log gives each line of the log that is there now.

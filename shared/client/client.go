@@ -130,6 +130,9 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) (http
 		body = bytes.NewReader(b)
 	}
 	at, err := c.URL.Parse(path)
+	if err == nil && at.Host != c.URL.Host {
+		err = fmt.Errorf("%s is not on %s", path, c.URL.Host)
+	}
 	if err != nil {
 		return nil, err
 	}

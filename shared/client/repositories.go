@@ -66,7 +66,8 @@ func repositoryPath(n Name) string {
 // CreateRepository makes a repository with these fields of the hub API.
 func (c *Client) CreateRepository(ctx context.Context, n Name, fields map[string]any) (r Answer[Repository], err error) {
 	fields["repo_name"] = n.Repository
-	return r, c.Do(ctx, http.MethodPost, "/v1/repositories/"+url.PathEscape(n.Namespace), fields, &r)
+	err = c.Do(ctx, http.MethodPost, "/v1/repositories/"+url.PathEscape(n.Namespace), fields, &r)
+	return r, err
 }
 
 // Repositories lists a namespace's, at most that many (0 = all). text, where given,
@@ -81,7 +82,8 @@ func (c *Client) Repositories(ctx context.Context, namespace, text string, most 
 
 // Repository shows one.
 func (c *Client) Repository(ctx context.Context, n Name) (r Answer[Repository], err error) {
-	return r, c.Do(ctx, http.MethodGet, repositoryPath(n), nil, &r)
+	err = c.Do(ctx, http.MethodGet, repositoryPath(n), nil, &r)
+	return r, err
 }
 
 // DeleteRepository deletes one with all that it holds.
@@ -91,15 +93,18 @@ func (c *Client) DeleteRepository(ctx context.Context, n Name) error {
 
 // Tags are a repository's newest tags, at most 100.
 func (c *Client) Tags(ctx context.Context, n Name) (tags []Tag, err error) {
-	return tags, c.Do(ctx, http.MethodGet, repositoryPath(n)+"/tags?page=1&page_size=100", nil, &tags)
+	err = c.Do(ctx, http.MethodGet, repositoryPath(n)+"/tags?page=1&page_size=100", nil, &tags)
+	return tags, err
 }
 
 // BuildConfig shows how a repository is built.
 func (c *Client) BuildConfig(ctx context.Context, n Name) (b Answer[BuildConfig], err error) {
-	return b, c.Do(ctx, http.MethodGet, repositoryPath(n)+"/build-config", nil, &b)
+	err = c.Do(ctx, http.MethodGet, repositoryPath(n)+"/build-config", nil, &b)
+	return b, err
 }
 
 // UpdateBuildConfig changes the given fields of how a repository is built.
 func (c *Client) UpdateBuildConfig(ctx context.Context, n Name, fields map[string]any) (b Answer[BuildConfig], err error) {
-	return b, c.Do(ctx, http.MethodPut, repositoryPath(n)+"/build-config", fields, &b)
+	err = c.Do(ctx, http.MethodPut, repositoryPath(n)+"/build-config", fields, &b)
+	return b, err
 }

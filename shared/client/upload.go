@@ -37,22 +37,13 @@ type upload struct {
 // uploadBlob brings a blob to the registry, which may have it already. What is cut
 // off goes on where the registry says that it ended.
 func (r *registry) uploadBlob(ctx context.Context, d hub.Descriptor, content io.ReaderAt, watch Watch) error {
-	var there bool
-	if err := again(ctx, func() (err error) { there, err = r.has(ctx, d.Digest); return err }); err != nil {
-		return err
-	}
-	if there {
-		watch(Event{d.Digest, There, d.Size, d.Size})
-		return nil
-	}
 	u := &upload{r: r, d: d, content: content, watch: watch, direct: d.Size >= wholeBelow && d.Size <= directBelow}
-	u.tell()
 	var p patience
 	for {
 		before := u.sent
-		err := u.attempt(ctx)
+		state, err := u.attempt(ctx)
 		if err == nil {
-			watch(Event{d.Digest, Moved, d.Size, d.Size})
+			watch(Event{d.Digest, state, d.Size, d.Size})
 			return nil
 		}
 		if u.misplace = IsStatus(err, http.StatusRequestedRangeNotSatisfiable); u.misplace {
@@ -75,8 +66,20 @@ func (r *registry) uploadBlob(ctx context.Context, d hub.Descriptor, content io.
 
 func (u *upload) tell() { u.watch(Event{u.d.Digest, Moving, u.sent, u.d.Size}) }
 
-// attempt does what is left of the upload.
-func (u *upload) attempt(ctx context.Context) error {
+// attempt does what is left of the upload. The registry may have the blob before it is
+// begun, also because the answer to an earlier attempt was lost.
+func (u *upload) attempt(ctx context.Context) (State, error) {
+	if u.location == "" {
+		if there, err := u.r.has(ctx, u.d.Digest); there || err != nil {
+			return There, err
+		}
+	}
+	return Moved, u.send(ctx)
+}
+
+// send sends what the registry does not have.
+func (u *upload) send(ctx context.Context) error {
+	u.tell()
 	if u.d.Size < wholeBelow {
 		return u.whole(ctx)
 	}
