@@ -128,12 +128,20 @@ func (r *Records) checkpoint(changes *overlay, number uint64, version int64) err
 }
 
 func fillIn(tx *bbolt.Tx, changes *overlay, number uint64, version int64) error {
+	var buckets [3]*bbolt.Bucket
+	for i, table := range store.Tables {
+		buckets[i] = tx.Bucket([]byte(table))
+	}
 	expires := tx.Bucket(bucketExpires)
+	var k []byte
 	for key := range changes.keys.all { // in order, page by page of the database
-		bucket := tx.Bucket([]byte(store.Tables[key[0]]))
-		k, value := []byte(key[1:]), changes.data[key]
-		was, had := expiryOf(bucket.Get(k))
-		now, has := expiryOf(value)
+		bucket, change := buckets[key[0]], changes.data[key]
+		k = append(k[:0], key[1:]...)
+		was, had := change.expired, change.expired != expiryNone
+		if was == expiryUnknown {
+			was, had = expiryOf(bucket.Get(k))
+		}
+		now, has := expiryOf(change.value)
 		if had && (!has || was != now) {
 			if err := expires.Delete(expiryKey(was, key)); err != nil {
 				return err
@@ -144,11 +152,11 @@ func fillIn(tx *bbolt.Tx, changes *overlay, number uint64, version int64) error 
 				return err
 			}
 		}
-		if value == nil {
+		if change.value == nil {
 			if err := bucket.Delete(k); err != nil {
 				return err
 			}
-		} else if err := bucket.Put(k, value); err != nil {
+		} else if err := bucket.Put(k, change.value); err != nil {
 			return err
 		}
 	}

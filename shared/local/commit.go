@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"go.etcd.io/bbolt"
-
 	"berth/shared/store"
 )
 
@@ -115,16 +113,11 @@ type committer struct {
 	// changed is where in commit.changes a key is. What an operation sees of its
 	// key is its last value there, or in the overlays, or in the database.
 	changed map[string]int
-	buckets [3]*bbolt.Bucket // of the transaction under way, by table's number
-	tx      *bbolt.Tx
-	befores []before // of the operations of one Write
+	db      reader       // for the group under way
+	befores []store.Item // of the operations of one Write, as they were
 	key     []byte
-}
-
-// before is the item of an operation, as it was.
-type before struct {
-	key  string
-	item store.Item
+	keys    stringArena // of the changes' keys
+	values  arena       // of their values
 }
 
 // commitAll commits until the queue is ended.
@@ -152,7 +145,7 @@ func (c *committer) commitGroup(group []*change) {
 		err = c.room()
 	}
 	if err == nil {
-		err = c.collect(group)
+		c.collect(group)
 	}
 	if err == nil && len(c.commit.changes) > 0 {
 		err = c.active.write(&c.commit)
@@ -174,20 +167,15 @@ func (c *committer) commitGroup(group []*change) {
 	}
 }
 
-// collect fills c.commit. Its error is of the database, not of a change.
-func (c *committer) collect(group []*change) (err error) {
+// collect fills c.commit.
+func (c *committer) collect(group []*change) {
 	clear(c.commit.changes)
 	clear(c.changed)
 	c.commit = entry{number: c.number + 1, version: c.version, changes: c.commit.changes[:0]}
-	if c.tx, err = c.db.Begin(false); err != nil {
-		return err
-	}
-	defer c.tx.Rollback()
-	clear(c.buckets[:])
+	defer c.db.end()
 	for _, change := range group {
 		change.err = c.apply(change.ops)
 	}
-	return nil
 }
 
 // apply adds the operations' changes to the commit, or none and says why.
@@ -196,18 +184,16 @@ func (c *committer) apply(ops []store.Op) error {
 	c.befores = c.befores[:0]
 	for i := range ops {
 		op := &ops[i]
-		c.key = appendKey(c.key[:0], op.Key.Table, op.Key.Part, op.Key.Sort)
-		was := before{item: store.Item{Key: op.Key}}
-		if found := c.find(op.Key.Table, c.key); found != nil {
-			if err := decode(&was.item, found); err != nil {
-				return unavailable(err)
-			}
+		was := store.Item{Key: op.Key}
+		found, err := c.find(op.Key)
+		if err == nil && found != nil {
+			err = decode(&was, found)
 		}
-		if !op.Holds(was.item.Version) {
+		if err != nil {
+			return unavailable(err)
+		}
+		if !op.Holds(was.Version) {
 			return &store.ConflictError{Index: i, Key: op.Key}
-		}
-		if op.Kind != store.OpCheck {
-			was.key = string(c.key)
 		}
 		c.befores = append(c.befores, was)
 	}
@@ -217,16 +203,16 @@ func (c *committer) apply(ops []store.Op) error {
 		op, was := &ops[i], &c.befores[i]
 		switch op.Kind {
 		case store.OpPut, store.OpAdd:
-			now := op.Apply(was.item, version)
+			now := op.Apply(*was, version)
 			if err := size.Add(now); err != nil {
 				clear(c.commit.changes[mark:])
 				c.commit.changes = c.commit.changes[:mark]
 				return err
 			}
-			c.commit.changes = append(c.commit.changes, keyValue{was.key, encode(&now)})
+			c.change(was, appendItem(c.values.take(encodedSize(&now)), &now))
 		case store.OpDelete:
-			if was.item.Found() {
-				c.commit.changes = append(c.commit.changes, keyValue{key: was.key})
+			if was.Found() {
+				c.change(was, nil)
 			}
 		}
 	}
@@ -237,16 +223,20 @@ func (c *committer) apply(ops []store.Op) error {
 	return nil
 }
 
+// change adds one to the commit: the item's new value, nil where it is deleted.
+func (c *committer) change(was *store.Item, value []byte) {
+	c.key = appendKey(c.key[:0], was.Table, was.Part, was.Sort)
+	c.commit.changes = append(c.commit.changes, keyValue{c.keys.copy(c.key), value, expiryBefore(was)})
+}
+
 // find is the item's encoded value as the next operation sees it, or nil.
-func (c *committer) find(table store.Table, key []byte) []byte {
-	if i, ok := c.changed[string(key)]; ok {
-		return c.commit.changes[i].value
+func (c *committer) find(key store.Key) ([]byte, error) {
+	c.key = appendKey(c.key[:0], key.Table, key.Part, key.Sort)
+	if i, ok := c.changed[string(c.key)]; ok {
+		return c.commit.changes[i].value, nil
 	}
-	if value, ok := c.view.Load().find(key); ok {
-		return value
+	if value, ok := c.view.Load().find(c.key); ok {
+		return value, nil
 	}
-	if c.buckets[key[0]] == nil {
-		c.buckets[key[0]] = c.tx.Bucket([]byte(table))
-	}
-	return c.buckets[key[0]].Get(key[1:])
+	return c.db.get(c.key)
 }

@@ -3,6 +3,7 @@ package local
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"berth/shared/store"
@@ -63,8 +64,8 @@ func keyOf(key string) store.Key {
 	return store.Key{Table: store.Tables[key[0]], Part: key[3:end], Sort: key[end:]}
 }
 
-// encode is the item's value in the database.
-func encode(i *store.Item) []byte {
+// encodedSize is the most bytes that the item's value in the database has.
+func encodedSize(i *store.Item) int {
 	size := headSize + len(i.Value)
 	if !i.Expires.IsZero() {
 		size += 8
@@ -75,22 +76,28 @@ func encode(i *store.Item) []byte {
 			size += binary.MaxVarintLen32 + len(name) + binary.MaxVarintLen64
 		}
 	}
-	b := make([]byte, headSize, size)
-	binary.LittleEndian.PutUint64(b[1:], uint64(i.Version))
+	return size
+}
+
+// appendItem appends the item's value in the database.
+func appendItem(to []byte, i *store.Item) []byte {
+	flags := len(to)
+	to = append(to, 0)
+	to = binary.LittleEndian.AppendUint64(to, uint64(i.Version))
 	if !i.Expires.IsZero() {
-		b[0] |= hasExpires
-		b = binary.LittleEndian.AppendUint64(b, uint64(i.Expires.Unix()))
+		to[flags] |= hasExpires
+		to = binary.LittleEndian.AppendUint64(to, uint64(i.Expires.Unix()))
 	}
 	if len(i.Counts) > 0 {
-		b[0] |= hasCounts
-		b = binary.AppendUvarint(b, uint64(len(i.Counts)))
+		to[flags] |= hasCounts
+		to = binary.AppendUvarint(to, uint64(len(i.Counts)))
 		for name, n := range i.Counts {
-			b = binary.AppendUvarint(b, uint64(len(name)))
-			b = append(b, name...)
-			b = binary.AppendVarint(b, n)
+			to = binary.AppendUvarint(to, uint64(len(name)))
+			to = append(to, name...)
+			to = binary.AppendVarint(to, n)
 		}
 	}
-	return append(b, i.Value...)
+	return append(to, i.Value...)
 }
 
 // expiryOf is the expiry in an encoded item, in Unix seconds, if it has one.
@@ -99,6 +106,20 @@ func expiryOf(b []byte) (unix int64, ok bool) {
 		return 0, false
 	}
 	return int64(binary.LittleEndian.Uint64(b[headSize:])), true
+}
+
+// What is known of when an item expired before it was changed; else it is in Unix
+// seconds. A time of 0 counts as unknown too, which costs no more than a look.
+const (
+	expiryUnknown = 0
+	expiryNone    = math.MinInt64
+)
+
+func expiryBefore(was *store.Item) int64 {
+	if was.Expires.IsZero() {
+		return expiryNone
+	}
+	return was.Expires.Unix()
 }
 
 // decode fills in the item from its value in the database. i.Value is a part of b.

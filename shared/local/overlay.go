@@ -9,11 +9,19 @@ import (
 // value, nil where the item was deleted. Keys are those of appendKey.
 type overlay struct {
 	mu   sync.RWMutex // held to change it; only the committer does
-	data map[string][]byte
+	data map[string]held
 	keys ordered
 }
 
-func newOverlay() *overlay { return &overlay{data: make(map[string][]byte)} }
+// held is what an overlay has of a key.
+type held struct {
+	value []byte
+	// expired is when the item expires that the database has in place of the value, or
+	// one of the constants of that kind.
+	expired int64
+}
+
+func newOverlay() *overlay { return &overlay{data: make(map[string]held)} }
 
 // get reports whether the key was changed, and its value. A nil overlay is empty.
 func (o *overlay) get(key []byte) (value []byte, changed bool) {
@@ -22,8 +30,8 @@ func (o *overlay) get(key []byte) (value []byte, changed bool) {
 	}
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	value, changed = o.data[string(key)]
-	return value, changed
+	h, changed := o.data[string(key)]
+	return h.value, changed
 }
 
 // put takes over all changes, which their readers see together or not at all.
@@ -32,16 +40,20 @@ func (o *overlay) put(changes []keyValue) {
 	defer o.mu.Unlock()
 	for i := range changes {
 		c := &changes[i]
-		if _, known := o.data[c.key]; !known {
+		h, known := o.data[c.key]
+		if !known {
 			o.keys.insert(c.key)
+			h.expired = c.expired
 		}
-		o.data[c.key] = c.value
+		h.value = c.value
+		o.data[c.key] = h
 	}
 }
 
 type keyValue struct {
-	key   string
-	value []byte // nil: deleted
+	key     string
+	value   []byte // nil: deleted
+	expired int64  // when the item expired before, see expiryBefore
 }
 
 // ordered is a sorted set of strings, in chunks so that an insert moves little.

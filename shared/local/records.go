@@ -112,7 +112,7 @@ func (r *Records) openJournals() (err error) {
 }
 
 func (r *Records) commitAll() {
-	c := &committer{Records: r, changed: make(map[string]int)}
+	c := &committer{Records: r, changed: make(map[string]int), db: reader{db: r.db}}
 	if c.view.Load().frozen != nil {
 		c.move()
 	}
@@ -255,8 +255,8 @@ func (r *Records) Get(ctx context.Context, keys ...store.Key) ([]store.Item, err
 		return nil, unavailable(errClosed)
 	}
 	items := make([]store.Item, len(keys))
-	var tx *bbolt.Tx // begun only if it is needed, and after the view is known
-	var buckets [3]*bbolt.Bucket
+	db := reader{db: r.db}
+	defer db.end()
 	var arena arena
 	var space [128]byte
 	v := r.view.Load()
@@ -265,18 +265,11 @@ func (r *Records) Get(ctx context.Context, keys ...store.Key) ([]store.Item, err
 		key := appendKey(space[:0], keys[i].Table, keys[i].Part, keys[i].Sort)
 		found, changed := v.find(key)
 		if !changed {
-			if tx == nil {
-				var err error
-				if tx, err = r.db.Begin(false); err != nil {
-					return nil, unavailable(err)
-				}
-				defer tx.Rollback()
+			var err error
+			if found, err = db.get(key); err != nil {
+				return nil, unavailable(err)
 			}
-			bucket := &buckets[key[0]]
-			if *bucket == nil {
-				*bucket = tx.Bucket([]byte(keys[i].Table))
-			}
-			if found = (*bucket).Get(key[1:]); found != nil {
+			if found != nil {
 				found = arena.copy(found)
 			}
 		}
@@ -288,6 +281,38 @@ func (r *Records) Get(ctx context.Context, keys ...store.Key) ([]store.Item, err
 		}
 	}
 	return items, nil
+}
+
+// reader reads the database in one transaction, which begins when it is first needed.
+type reader struct {
+	db      *bbolt.DB
+	tx      *bbolt.Tx
+	cursors [3]*bbolt.Cursor // by table's number
+}
+
+// get is the item's encoded value, nil where there is none. It is there until end.
+func (r *reader) get(key []byte) (value []byte, err error) {
+	if r.tx == nil {
+		if r.tx, err = r.db.Begin(false); err != nil {
+			return nil, err
+		}
+	}
+	cursor := &r.cursors[key[0]]
+	if *cursor == nil {
+		*cursor = r.tx.Bucket([]byte(store.Tables[key[0]])).Cursor()
+	}
+	if found, value := (*cursor).Seek(key[1:]); bytes.Equal(found, key[1:]) {
+		return value, nil
+	}
+	return nil, nil
+}
+
+// end ends the transaction. The reader may be used again.
+func (r *reader) end() {
+	if r.tx != nil {
+		r.tx.Rollback()
+		r.tx, r.cursors = nil, [3]*bbolt.Cursor{}
+	}
 }
 
 // List implements store.Records.
@@ -334,33 +359,4 @@ func (r *Records) List(ctx context.Context, in store.Range) (store.Page, error) 
 		size += item.Size()
 	}
 	return page, nil
-}
-
-// arena copies values out of the database, many into one piece of memory.
-type arena struct {
-	free  []byte
-	piece int // length of the last piece
-	begun bool
-}
-
-const (
-	arenaPiece    = 1 << 10 // the first piece; each next one is twice as long
-	maxArenaPiece = 32 << 10
-)
-
-// copy gives the bytes a place of their own.
-func (a *arena) copy(b []byte) []byte {
-	n := len(b)
-	switch {
-	case !a.begun || n > maxArenaPiece/4:
-		// The first is often the only one, and a big one fills a piece by itself.
-		a.begun = true
-		return bytes.Clone(b)
-	case n > len(a.free):
-		a.piece = min(max(2*a.piece, arenaPiece), maxArenaPiece)
-		a.free = make([]byte, max(a.piece, n))
-	}
-	copy(a.free, b)
-	b, a.free = a.free[:n:n], a.free[n:]
-	return b
 }

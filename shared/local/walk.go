@@ -64,7 +64,7 @@ func (w *overlayWalk) next() (string, []byte, bool) {
 	} else {
 		w.at = w.over.keys.after(w.at)
 	}
-	return key, w.over.data[key], true
+	return key, w.over.data[key].value, true
 }
 
 // databaseWalk goes over a bucket. It copies the values.
