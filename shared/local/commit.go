@@ -235,7 +235,11 @@ func (c *committer) find(key store.Key) ([]byte, error) {
 	if i, ok := c.changed[string(c.key)]; ok {
 		return c.commit.changes[i].value, nil
 	}
-	if value, ok := c.view.Load().find(c.key); ok {
+	v := c.view.Load()
+	if value, ok := v.find(c.key); ok {
+		return value, nil
+	}
+	if value := v.below.get(c.key); value != nil {
 		return value, nil
 	}
 	return c.db.get(c.key)

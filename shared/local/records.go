@@ -234,7 +234,10 @@ func unavailable(err error) error {
 // frozen, which is nil unless the database is taking it over. A reader loads the view
 // first and begins a transaction of the database then: so each item that it does not
 // find in the view is in the database.
-type view struct{ active, frozen *overlay }
+type view struct {
+	active, frozen *overlay
+	below          known // values of the database that neither has
+}
 
 func (v *view) find(key []byte) (value []byte, changed bool) {
 	if value, changed = v.active.get(key); changed {
@@ -265,12 +268,16 @@ func (r *Records) Get(ctx context.Context, keys ...store.Key) ([]store.Item, err
 		key := appendKey(space[:0], keys[i].Table, keys[i].Part, keys[i].Sort)
 		found, changed := v.find(key)
 		if !changed {
+			found = v.below.get(key)
+		}
+		if !changed && found == nil {
 			var err error
 			if found, err = db.get(key); err != nil {
 				return nil, unavailable(err)
 			}
 			if found != nil {
 				found = arena.copy(found)
+				v.below.put(key, found)
 			}
 		}
 		if found == nil {
