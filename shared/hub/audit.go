@@ -2,6 +2,8 @@ package hub
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -75,14 +77,13 @@ func (h *Hub) change(ctx context.Context, ops ...store.Op) error {
 	if a == nil || a.done {
 		return h.Records.Write(ctx, ops...)
 	}
-	mark := a.ops()
-	all := append(mark, ops...)
+	all := append(a.ops(len(ops)), ops...)
 	err := h.Records.Write(ctx, all...)
 	if errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil {
 		err = h.Records.Write(ctx, all...)
 	}
 	var c *store.ConflictError
-	if errors.As(err, &c) && c.Key == mark[0].Key {
+	if errors.As(err, &c) && c.Key == all[0].Key {
 		err = nil
 	}
 	a.done = err == nil
@@ -97,18 +98,17 @@ func (h *Hub) FinishAudit(ctx context.Context) error {
 	return h.change(ctx)
 }
 
-// ops store the entry and count it. The count is in shards, as all pushes to a
-// namespace meet it.
-func (a *audit) ops() []store.Op {
+// ops store the entry and count it, and leave room for as many more. The count is in
+// shards, as all pushes to a namespace meet it.
+func (a *audit) ops(more int) []store.Op {
 	sort := invTime(a.entry.At) + "/" + a.entry.ID
 	key := rkey("audit", "entry/"+sort)
 	if a.ns != "" {
 		key = rkey("ns/"+a.ns, "audit/"+sort)
 	}
-	return []store.Op{
+	return append(make([]store.Op, 0, 2+more),
 		store.Create(key, encode(a.entry)),
-		store.Add(auditsKey(a.ns, shardOf(a.entry.ID)), map[string]int64{statEntries: 1}),
-	}
+		store.Add(auditsKey(a.ns, shardOf(a.entry.ID)), map[string]int64{statEntries: 1}))
 }
 
 // auditsKey is a shard of the count of a log's entries.
@@ -122,7 +122,10 @@ func auditsKey(nsID string, s int) store.Key {
 const statEntries = "entries"
 
 // invTime is a part of a sort key by which the newest comes first.
-func invTime(t Time) string { return fmt.Sprintf("%016x", uint64(math.MaxInt64-t.UnixMilli())) }
+func invTime(t Time) string {
+	digits := hex.AppendEncode(nil, binary.BigEndian.AppendUint64(nil, uint64(math.MaxInt64-t.UnixMilli())))
+	return string(digits)
+}
 
 // AuditLog lists the changes in the granted namespace (role Owner), newest first.
 func (h *Hub) AuditLog(ctx context.Context, g Grant, w Window) (Listing[AuditEntry], error) {

@@ -57,15 +57,20 @@ func newHash(algorithm string) hash.Hash {
 	return sha256.New()
 }
 
-func digestText(algorithm string, h hash.Hash) string {
-	return algorithm + ":" + hex.EncodeToString(h.Sum(nil))
+func digestText(algorithm string, h hash.Hash) string { return digestOf(algorithm, h.Sum(nil)) }
+
+func digestOf(algorithm string, sum []byte) string {
+	return string(hex.AppendEncode(append(make([]byte, 0, len(SHA512)+1+2*sha512.Size), algorithm+":"...), sum))
 }
 
 // DigestOf is the digest of some bytes.
 func DigestOf(algorithm string, b []byte) string {
-	h := newHash(algorithm)
-	h.Write(b)
-	return digestText(algorithm, h)
+	if algorithm == SHA512 {
+		sum := sha512.Sum512(b)
+		return digestOf(algorithm, sum[:])
+	}
+	sum := sha256.Sum256(b)
+	return digestOf(algorithm, sum[:])
 }
 
 // saveHash is the state of a sum under way, for another process to go on with.

@@ -83,7 +83,13 @@ type Content struct {
 // it is none that the hub takes. Unknown members are fine.
 func ParseManifest(contentType string, body []byte) (Content, error) {
 	var m manifestJSON
-	if err := json.Unmarshal(body, &m); err != nil {
+	var err error
+	if json.Valid(body) {
+		err = m.UnmarshalJSON(body)
+	} else {
+		err = json.Unmarshal(body, &m) // says what is wrong
+	}
+	if err != nil {
 		return Content{}, badManifest("it is no valid JSON: %v", err)
 	}
 	if len(body) == 0 || bytes.TrimLeft(body, " \t\r\n")[0] != '{' {

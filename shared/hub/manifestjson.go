@@ -110,6 +110,10 @@ func (m *member) decode() (err error) {
 			*to = n
 			return nil
 		}
+	case *map[string]string:
+		if *to = plainMap(m.value); *to != nil {
+			return nil
+		}
 	case **descriptorJSON:
 		if m.value[0] == '{' {
 			*to = new(descriptorJSON)
@@ -145,6 +149,26 @@ func plain(value []byte) bool {
 		}
 	}
 	return value[0] == '"'
+}
+
+// plainMap reads an object of strings that all stand for themselves; it is nil if the
+// value is anything else.
+func plainMap(object []byte) map[string]string {
+	if object[0] != '{' {
+		return nil
+	}
+	all := make(map[string]string)
+	w := walk{rest: object[1:]}
+	for w.next() == '"' {
+		name := w.value()
+		w.next()
+		value := w.value()
+		if !plain(name) || !plain(value) {
+			return nil
+		}
+		all[string(name[1:len(name)-1])] = string(value[1 : len(value)-1])
+	}
+	return all
 }
 
 // walk goes through valid JSON, from the left.

@@ -47,7 +47,7 @@ func (p *push) try(ctx context.Context) error {
 	}
 	now := p.hub.now()
 	var m Manifest
-	var ops []store.Op
+	ops := make([]store.Op, 0, 8+3*len(p.tags))
 	counts := map[string]int64{}
 	if p.cache == "" {
 		counts[statUploads] = 1

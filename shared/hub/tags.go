@@ -2,8 +2,6 @@ package hub
 
 import (
 	"context"
-	"fmt"
-	"math"
 	"strings"
 
 	"berth/shared/store"
@@ -24,7 +22,7 @@ type Tag struct {
 
 // Places a tag is listed in.
 func pushedKey(repoID string, t Tag) store.Key {
-	return tkey("repo/"+repoID, fmt.Sprintf("pushed/%016x/%s", math.MaxInt64-t.PushedAt.UnixMilli(), t.Name))
+	return tkey("repo/"+repoID, "pushed/"+invTime(t.PushedAt)+"/"+t.Name)
 }
 func byDigestKey(repoID, digest, tag string) store.Key {
 	return tkey("repo/"+repoID, "bydigest/"+digest+"/"+tag)
