@@ -12,14 +12,38 @@ import (
 	"berth/shared/store"
 )
 
-// A journal gets this many times as long as it should be while the database takes
-// over the other one.
-const overfull = 2
+// How long a journal gets, in multiples of what it is made with.
+const (
+	// While there are many writers: the more the database takes over at once, the
+	// fewer of its pages it writes again and again.
+	busyFull = 8
+	// While the database takes over the other one.
+	overfull = 16
+)
+
+// There are many writers from a commit of more than calmGroup changes to calmAfter
+// commits in a row of no more than that.
+const (
+	calmGroup = 4
+	calmAfter = 32
+)
 
 // turn changes journals when the active one is full and the other one free: the
 // database then takes over what it has, beside the writes that go on.
-func (c *committer) turn() {
-	if c.active.end < c.full || c.broken != nil {
+func (c *committer) turn(group int, idle bool) {
+	switch {
+	case idle:
+		c.busy = 0
+	case group > calmGroup:
+		c.busy = calmAfter
+	case c.busy > 0:
+		c.busy--
+	}
+	full := c.full
+	if c.busy > 0 {
+		full *= busyFull
+	}
+	if c.active.end < full || c.broken != nil {
 		return
 	}
 	if c.moving != nil {
@@ -114,52 +138,78 @@ func (c *committer) finish() error {
 }
 
 // checkpoint writes the changes into the database, with the number of the last
-// commit that they are of.
+// commit that they are of. That is several transactions, so that it takes little
+// memory, and the number comes with the last one: until the database has it, an
+// opening reads all of the changes from the journal, and they count.
 func (r *Records) checkpoint(changes *overlay, number uint64, version int64) error {
-	tx, err := r.db.Begin(true)
-	if err != nil {
-		return err
+	for at, more := (position{}), true; more; {
+		tx, err := r.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		at, more, err = fillIn(tx, changes, at, r.full/2)
+		if err == nil && !more {
+			err = note(tx, number, version)
+		}
+		if err == nil {
+			err = r.disk.Commit(r.name, tx.Commit)
+		}
+		if err != nil {
+			tx.Rollback()
+			return err
+		}
 	}
-	defer tx.Rollback() // does nothing after a commit
-	if err = fillIn(tx, changes, number, version); err != nil {
-		return err
-	}
-	return r.disk.Commit(r.name, tx.Commit)
+	return nil
 }
 
-func fillIn(tx *bbolt.Tx, changes *overlay, number uint64, version int64) error {
+// fillIn writes changes from a place on, about as many bytes as it is told, and says
+// where it stopped and whether there are more.
+func fillIn(tx *bbolt.Tx, changes *overlay, at position, size int64) (position, bool, error) {
 	var buckets [3]*bbolt.Bucket
 	for i, table := range store.Tables {
 		buckets[i] = tx.Bucket([]byte(table))
 	}
 	expires := tx.Bucket(bucketExpires)
+	key, more := changes.keys.at(at)
 	var k []byte
-	for key := range changes.keys.all { // in order, page by page of the database
-		bucket, change := buckets[key[0]], changes.data[key]
+	for ; more && size > 0; key, more = changes.keys.at(at) { // in order, page by page of the database
+		change := changes.data[key]
 		k = append(k[:0], key[1:]...)
-		was, had := change.expired, change.expired != expiryNone
-		if was == expiryUnknown {
-			was, had = expiryOf(bucket.Get(k))
+		if err := put(buckets[key[0]], expires, key, k, change); err != nil {
+			return at, false, err
 		}
-		now, has := expiryOf(change.value)
-		if had && (!has || was != now) {
-			if err := expires.Delete(expiryKey(was, key)); err != nil {
-				return err
-			}
-		}
-		if has && (!had || was != now) {
-			if err := expires.Put(expiryKey(now, key), nil); err != nil {
-				return err
-			}
-		}
-		if change.value == nil {
-			if err := bucket.Delete(k); err != nil {
-				return err
-			}
-		} else if err := bucket.Put(k, change.value); err != nil {
+		size -= int64(len(key) + len(change.value))
+		at = changes.keys.after(at)
+	}
+	return at, more, nil
+}
+
+// put writes one change, and puts the index of what expires right. k is the key in
+// its bucket.
+func put(bucket, expires *bbolt.Bucket, key string, k []byte, change held) error {
+	was, had := change.expired, change.expired != expiryNone
+	if was == expiryUnknown {
+		was, had = expiryOf(bucket.Get(k))
+	}
+	now, has := expiryOf(change.value)
+	if had && (!has || was != now) {
+		if err := expires.Delete(expiryKey(was, key)); err != nil {
 			return err
 		}
 	}
+	if has && (!had || was != now) {
+		if err := expires.Put(expiryKey(now, key), nil); err != nil {
+			return err
+		}
+	}
+	if change.value == nil {
+		return bucket.Delete(k)
+	}
+	return bucket.Put(k, change.value)
+}
+
+// note writes down which commit the database has as its last.
+func note(tx *bbolt.Tx, number uint64, version int64) error {
 	about := tx.Bucket(bucketAbout)
 	if err := about.SetSequence(uint64(version)); err != nil {
 		return err

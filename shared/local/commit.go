@@ -27,7 +27,7 @@ type queue struct {
 
 // change is one Write on its way.
 type change struct {
-	ops  []store.Op
+	ops  []store.Op    // none: only to say that there are few writers
 	err  error         // set before done
 	done chan struct{} // has one place
 }
@@ -109,6 +109,7 @@ func (r *Records) Write(ctx context.Context, ops ...store.Op) error {
 type committer struct {
 	*Records
 	broken error // after this nothing is written any more
+	busy   int   // commits until there are no longer many writers, see turn
 	commit entry // the one being made
 	// changed is where in commit.changes a key is. What an operation sees of its
 	// key is its last value there, or in the overlays, or in the database.
@@ -129,11 +130,13 @@ func (c *committer) commitAll() {
 			return
 		}
 		c.commitGroup(group)
+		idle := false
 		for i, change := range group {
+			idle = idle || change.ops == nil
 			group[i] = nil
 			change.done <- struct{}{}
 		}
-		c.turn()
+		c.turn(len(group), idle)
 	}
 }
 

@@ -23,7 +23,8 @@ func expiryKey(unix int64, key string) []byte {
 	return append(b, key...)
 }
 
-// sweep drops what has expired, now and then.
+// sweep drops what has expired, now and then, and has the database take over what many
+// writers left in a journal.
 func (r *Records) sweep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -37,6 +38,7 @@ func (r *Records) sweep() {
 		case now := <-tick.C:
 			// An error is for writers to see; the next tick tries again.
 			_, _ = r.dropExpired(ctx, now)
+			_ = r.queue.run(&change{done: make(chan struct{}, 1)})
 		}
 	}
 }

@@ -87,17 +87,6 @@ func (o *ordered) insert(key string) {
 	o.chunks = slices.Insert(o.chunks, at.chunk+1, right)
 }
 
-// all yields the keys in order.
-func (o *ordered) all(yield func(key string) bool) {
-	for _, chunk := range o.chunks {
-		for _, key := range chunk {
-			if !yield(key) {
-				return
-			}
-		}
-	}
-}
-
 // position is a place in an ordered set. Its index may be one off at either end.
 type position struct{ chunk, index int }
 
