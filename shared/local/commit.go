@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -55,6 +56,13 @@ func (q *queue) next(into []*change) []*change {
 	defer q.mu.Unlock()
 	for len(q.wait) == 0 && !q.closed.Load() {
 		q.ready.Wait()
+	}
+	// Whoever can run now may be about to come too. Where nobody can, this is at once.
+	for n := 0; n < len(q.wait); {
+		n = len(q.wait)
+		q.mu.Unlock()
+		runtime.Gosched()
+		q.mu.Lock()
 	}
 	size, n := 0, 0
 	for n < len(q.wait) && (n == 0 || size < maxGroup) {
