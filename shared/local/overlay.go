@@ -2,6 +2,7 @@ package local
 
 import (
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -92,14 +93,7 @@ type position struct{ chunk, index int }
 
 // seek finds the last key that is not after key; index is -1 where there is none.
 func (o *ordered) seek(key string) position {
-	chunk, there := slices.BinarySearchFunc(o.chunks, key, func(c []string, key string) int {
-		if c[0] < key {
-			return -1
-		} else if c[0] > key {
-			return 1
-		}
-		return 0
-	})
+	chunk, there := slices.BinarySearchFunc(o.chunks, key, func(c []string, key string) int { return strings.Compare(c[0], key) })
 	if there {
 		return position{chunk, 0}
 	}
