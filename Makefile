@@ -22,11 +22,11 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 NODE := PATH='$(CURDIR)/infra/node/node_modules/.bin':"$$PATH"
 AWS  := ./infra/... ./template-tests/...
 
-.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench clean help node synth cfn-lint sim sim-test sim-programs
+.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench bench-builds clean help node synth cfn-lint sim sim-test sim-programs
 
 
 help: ## list what there is
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## build and start a hub on http://127.0.0.1:8080, with its data in ./berth-data
 	@exec bin/berth serve --data $(DATA)
@@ -108,6 +108,9 @@ soak: ## push with the hub killed 50 times and more
 
 bench: ## measure the hub beside a bare server, and hold it against its aims (BENCHFLAGS)
 	cd bench && go run . run $(BENCHFLAGS)
+
+bench-builds: ## measure what the hub adds to a build, beside the same build by hand (as root)
+	cd bench && go run . builds $(BENCHFLAGS)
 
 clean: ## remove what was built
 	rm -rf bin .make

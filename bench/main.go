@@ -21,10 +21,10 @@ import (
 func main() {
 	cmds := map[string]func([]string) error{
 		"run": runCmd, "load": loadCmd, "start": startCmd, "fill": fillCmd,
-		"check": checkCmd, "fsync": fsyncCmd, "raw": rawCmd,
+		"check": checkCmd, "fsync": fsyncCmd, "raw": rawCmd, "builds": buildsCmd,
 	}
 	if len(os.Args) < 2 || cmds[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: bench run|load|start|fill|check|fsync|raw [flags] ... (-h after a command lists its flags)")
+		fmt.Fprintln(os.Stderr, "usage: bench run|load|start|fill|check|fsync|raw|builds [flags] ... (-h after a command lists its flags)")
 		os.Exit(2)
 	}
 	if err := cmds[os.Args[1]](os.Args[2:]); err != nil {

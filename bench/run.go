@@ -43,11 +43,8 @@ func runCmd(args []string) error {
 		b.fsyncDir = tmp
 	}
 	if *bin == "" {
-		*bin = filepath.Join(tmp, subject)
-		build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", *bin, "./cmd/berth")
-		build.Dir, build.Stdout, build.Stderr = *src, os.Stderr, os.Stderr
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("building Berth: %w", err)
+		if *bin, err = buildBerth(*src, tmp); err != nil {
+			return err
 		}
 	}
 	password := rand.Text()
@@ -77,6 +74,17 @@ func runCmd(args []string) error {
 	b.res.flush()
 	b.judge()
 	return nil
+}
+
+// buildBerth builds the binary into a folder.
+func buildBerth(src, dir string) (bin string, err error) {
+	bin = filepath.Join(dir, subject)
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", bin, "./cmd/berth")
+	build.Dir, build.Stdout, build.Stderr = src, os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		return "", fmt.Errorf("building Berth: %w", err)
+	}
+	return bin, nil
 }
 
 // servers prepares both on free ports of the loopback address.
