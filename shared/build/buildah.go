@@ -2,10 +2,10 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -28,7 +28,7 @@ const onlyRegistries = `{"default": [{"type": "reject"}], "transports": {
 	"docker": {"": [{"type": "insecureAcceptAnything"}]}, "containers-storage": {"": [{"type": "insecureAcceptAnything"}]}
 }}`
 
-func newBuildah(ctx context.Context, s *sandbox) (tool, error) {
+func newBuildah(_ context.Context, s *sandbox) (tool, error) {
 	program, err := exec.LookPath("buildah")
 	if err != nil {
 		return nil, missing("there is no buildah (apt-get install buildah)")
@@ -52,12 +52,29 @@ func newBuildah(ctx context.Context, s *sandbox) (tool, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := withoutDevices(s.dir); err != nil {
+		return nil, err
+	}
 	// Images may hold device files, and steps may not use them.
 	b.storage = []string{"--storage-driver", "overlay", "--storage-opt", "overlay.mountopt=nodev"}
-	if err := b.command(ctx, "info").Run(); err != nil {
+	if !s.overlays() {
 		b.storage = []string{"--storage-driver", "vfs"} // slower, and works on every file system
 	}
-	return b, errors.Join(withoutDevices(s.dir), os.Mkdir(s.place("nothing"), 0o755))
+	return b, os.Mkdir(s.place("nothing"), 0o755)
+}
+
+// overlays reports whether file systems can be laid over each other in the build's
+// folder.
+func (s *sandbox) overlays() bool {
+	at := s.place("overlay")
+	for _, dir := range []string{"lower", "upper", "work", "both"} {
+		if err := os.MkdirAll(filepath.Join(at, dir), 0o700); err != nil {
+			return false
+		}
+	}
+	options := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", "overlay") // from the build's folder
+	both := filepath.Join(at, "both")
+	return syscall.Mount("overlay", both, "overlay", syscall.MS_NODEV, options) == nil && syscall.Unmount(both, 0) == nil
 }
 
 // withoutDevices makes device files in a folder of no use.
