@@ -181,6 +181,11 @@ func (s *builderScenario) all() {
 	failing := s.git.repository("failing", busyboxFiles(t, `RUN ["/bin/sh", "-c", "echo about to fail; exit 3"]`))
 	c.fails(t, c.buildRepository(t, failing, ""), "", "about to fail")
 
+	if s.name != "buildah" { // which takes a syntax for a comment
+		foreign := s.git.repository("syntax", map[string]string{"Dockerfile": "# syntax=" + s.host + "/" + first.Repository + ":latest\nFROM scratch\nCOPY Dockerfile /\n"})
+		c.fails(t, c.buildRepository(t, foreign, ""), "", "is not an allowed gateway source")
+	}
+
 	tasks := fmt.Sprintf(`RUN i=0; while [ $i -lt %d ]; do i=$((i+1)); /bin/busybox sleep 60 & done; wait`, 2*mostTasks)
 	b = c.until(t, c.build(t, c.buildRepository(t, s.git.repository("tasks", busyboxFiles(t, "COPY busybox /bin/busybox", tasks)), ""), "").ID, "F")
 	if log := c.buildLog(t, b.ID); !regexp.MustCompile(fmt.Sprintf("can't fork|more than %d processes", mostTasks)).MatchString(log) {

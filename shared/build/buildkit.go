@@ -83,6 +83,19 @@ func newBuildKit(ctx context.Context, s *sandbox) (tool, error) {
 	return b, err
 }
 
+// buildkitConfig is the daemon's configuration, for the path of a socket and a control
+// group. What a Dockerfile names as its syntax is a program that could have steps run
+// in other groups: only Docker's own is taken.
+const buildkitConfig = `[cdi]
+disabled = true
+[otel]
+socketPath = %q
+[worker.oci]
+defaultCgroupParent = %q
+[frontend."gateway.v0"]
+allowedRepositories = ["docker/dockerfile", "docker/dockerfile-upstream"]
+`
+
 // configureBuildKit writes the daemon's configuration.
 func (s *sandbox) configureBuildKit() error {
 	groups, err := os.ReadFile("/proc/self/cgroup")
@@ -90,8 +103,7 @@ func (s *sandbox) configureBuildKit() error {
 		return err
 	}
 	group := stepsGroup(string(groups), s.dir)
-	config := fmt.Sprintf("[cdi]\ndisabled = true\n[otel]\nsocketPath = %q\n[worker.oci]\ndefaultCgroupParent = %q\n",
-		s.place("otel.sock"), group)
+	config := fmt.Sprintf(buildkitConfig, s.place("otel.sock"), group)
 	if s.registry.insecure() {
 		config += fmt.Sprintf("[registry.%q]\nhttp = true\n", s.registry.base.Host)
 	}
