@@ -24,6 +24,7 @@ import (
 	"berth/shared/hub"
 	"berth/shared/local"
 	"berth/shared/routes"
+	"berth/shared/web"
 
 	"github.com/spf13/cobra"
 )
@@ -156,7 +157,7 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	}
 	m := newMetrics()
 	data.measure(m)
-	server := newServer(patient(routes.Handler(h, m.observe, m.route(log))), cert, log)
+	server := newServer(web.Patient(routes.Handler(h, m.observe, m.route(log))), cert, log)
 	log.Info("berth is ready", "version", version, "listen", listener.Addr().String(), "public_url", public.String(), "data", s.data)
 	fmt.Fprintf(out, "Berth listens on %s and answers at %s\n", listener.Addr(), public)
 	return s.until(ctx, signals, server, listener, h, builder)
@@ -167,8 +168,8 @@ func newServer(handler http.Handler, cert *tls.Config, log *slog.Logger) *http.S
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 20 * time.Second,
-		ReadTimeout:       patience,
-		WriteTimeout:      patience,
+		ReadTimeout:       web.Patience,
+		WriteTimeout:      web.Patience,
 		IdleTimeout:       3 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

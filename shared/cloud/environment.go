@@ -90,21 +90,30 @@ func (e *Environment) For(endpoint string) aws.Config {
 // process.
 func inLambda(getenv func(string) string) *Environment {
 	e := &Environment{getenv: getenv}
-	credentials := aws.Credentials{
+	given := aws.Credentials{
 		AccessKeyID:     e.Need("AWS_ACCESS_KEY_ID"),
 		SecretAccessKey: e.Need("AWS_SECRET_ACCESS_KEY"),
 		SessionToken:    getenv("AWS_SESSION_TOKEN"),
 		Source:          "environment",
 	}
-	e.AWS = aws.Config{
-		Region:     e.Need("AWS_REGION"),
-		HTTPClient: HTTPClient(5 * time.Second),
-		Retryer:    func() aws.Retryer { return retry.NewStandard(patiently) },
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return credentials, nil
-		}),
-	}
+	e.AWS = configuration(e.Need("AWS_REGION"), aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return given, nil
+	}))
 	return e
+}
+
+// elsewhere is the environment of a program that is no function.
+func elsewhere(getenv func(string) string, region string, credentials aws.CredentialsProvider) *Environment {
+	return &Environment{getenv: getenv, AWS: configuration(region, credentials)}
+}
+
+func configuration(region string, credentials aws.CredentialsProvider) aws.Config {
+	return aws.Config{
+		Region:      region,
+		HTTPClient:  HTTPClient(5 * time.Second),
+		Retryer:     func() aws.Retryer { return retry.NewStandard(patiently) },
+		Credentials: credentials,
+	}
 }
 
 // options are the hub's.

@@ -4,6 +4,7 @@ package routes
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"berth/shared/hub"
 	"berth/shared/hubapi"
@@ -26,10 +27,14 @@ func Handler(h *hub.Hub, observe web.Observer, own ...web.Route) http.Handler {
 // One serves a single operation by its name, for a function of its own; ok is
 // false if there is none.
 func One(h *hub.Hub, name string) (handler http.Handler, ok bool) {
-	table := Table()
-	i := slices.IndexFunc(table, func(r web.Route) bool { return r.Name == name })
-	if i < 0 {
-		return nil, false
-	}
-	return web.Logged(h, web.Mux(h, table[i:i+1]), nil), true
+	only := slices.DeleteFunc(Table(), func(r web.Route) bool { return r.Name != name })
+	return web.Logged(h, web.Mux(h, only), nil), len(only) == 1
+}
+
+// Uploads are the operations by which clients upload layers through the hub, and by
+// which a load balancer asks whether it is there.
+func Uploads() []web.Route {
+	return slices.DeleteFunc(Table(), func(r web.Route) bool {
+		return !strings.Contains(r.Pattern, "/blobs/uploads") && r.Name != "healthz"
+	})
 }

@@ -66,7 +66,7 @@ func (b *Builder) Start(ctx context.Context, id string) error {
 	case full[refused.ErrorCode()]:
 		return hub.ErrBuilderFull
 	}
-	return fmt.Errorf("Step Functions does not start the build: %w", err)
+	return fmt.Errorf("the build is not started: %w", err)
 }
 
 // full are the codes of errors that say that nothing was started, and may be later.

@@ -1,4 +1,4 @@
-package main
+package web
 
 import (
 	"io"
@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// A connection that makes no progress for as long as patience is cut; one that
-// does may take as long as it likes. The server's own timeouts start with each
-// request, and this file moves them on as bytes flow.
-const patience = 2 * time.Minute
+// Patience is how long a connection may make no progress; one that does may take as
+// long as it likes. It is meant as the server's ReadTimeout and WriteTimeout, which
+// start with each request, and which [Patient] moves on as bytes flow.
+const Patience = 2 * time.Minute
 
-// patient serves next so that a request's deadlines move on while it is read and
-// answered. They are set once in patience/8, not with each piece.
-func patient(next http.Handler) http.Handler {
+// Patient serves next so that a request's deadlines move on while it is read and
+// answered. They are set once in Patience/8, not with each piece.
+func Patient(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		p := &patientWriter{ResponseWriter: w}
 		p.moved.Store(time.Now().UnixNano())
@@ -38,12 +38,12 @@ func (p *patientWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 func (p *patientWriter) progress() {
 	now := time.Now()
 	moved := p.moved.Load()
-	if now.UnixNano()-moved < int64(patience/8) || !p.moved.CompareAndSwap(moved, now.UnixNano()) {
+	if now.UnixNano()-moved < int64(Patience/8) || !p.moved.CompareAndSwap(moved, now.UnixNano()) {
 		return
 	}
 	c := http.NewResponseController(p.ResponseWriter)
-	c.SetReadDeadline(now.Add(patience))
-	c.SetWriteDeadline(now.Add(patience))
+	c.SetReadDeadline(now.Add(Patience))
+	c.SetWriteDeadline(now.Add(Patience))
 }
 
 func (p *patientWriter) WriteHeader(status int) {
