@@ -8,8 +8,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	golog "log"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"os"
 	"os/exec"
 	"syscall"
@@ -175,20 +177,12 @@ func (p *proxy) forward(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "a proxy takes requests with a whole http address", http.StatusBadRequest)
 		return
 	}
-	out := req.Clone(req.Context())
-	out.RequestURI = ""
-	for _, h := range []string{"Connection", "Proxy-Connection", "Proxy-Authorization", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade"} {
-		out.Header.Del(h)
-	}
-	resp, err := p.exit(req).RoundTrip(out)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
-	}
-	defer resp.Body.Close()
-	for name, values := range resp.Header {
-		w.Header()[name] = values
-	}
-	w.WriteHeader(resp.StatusCode)
-	io.Copy(w, resp.Body)
+	(&httputil.ReverseProxy{
+		Rewrite:   func(*httputil.ProxyRequest) {}, // the request says itself where it goes
+		Transport: p.exit(req),
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
+		ErrorLog: golog.New(io.Discard, "", 0),
+	}).ServeHTTP(w, req)
 }

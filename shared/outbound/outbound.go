@@ -23,6 +23,8 @@ var ErrForbidden = errors.New("the hub does not connect to loopback, link-local,
 
 // Guard holds connections against the rule. The zero Guard allows public addresses only.
 type Guard struct {
+	Resolver *net.Resolver // of names; nil = the machine's
+
 	names    map[string]bool
 	networks []netip.Prefix
 }
@@ -65,7 +67,7 @@ func (g *Guard) DialContext(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	d := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second, Resolver: g.Resolver}
 	if !g.names[hostName(host)] {
 		d.Control = g.control
 	}

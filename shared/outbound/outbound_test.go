@@ -1,6 +1,8 @@
 package outbound_test
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -8,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,4 +119,75 @@ func TestAllowedByName(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d %q", address, res.StatusCode, body, want.status, want.body)
 		}
 	}
+}
+
+// A name is judged by each address that it leads to, and by what it leads to at that
+// moment; numbers that other resolvers take for addresses lead nowhere.
+func TestNamesThatLeadInside(t *testing.T) {
+	reached := 0
+	inside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reached++ }))
+	defer inside.Close()
+	_, port, _ := net.SplitHostPort(inside.Listener.Addr().String())
+	var asked atomic.Int64
+	for _, leads := range [][]string{{"127.0.0.1"}, {"::1"}, {"169.254.169.254"}, {"10.0.0.1", "127.0.0.1"}, {"::ffff:127.0.0.1"}, {"fd00:ec2::254", "0.0.0.0"}} {
+		g := outbound.New([]string{"allowed.example"})
+		g.Resolver = resolver(t, &asked, leads...)
+		for _, name := range []string{"private.example", "sub.allowed.example", "2130706433", "0x7f000001", "0177.0.0.1", "127.1"} {
+			res, err := g.Client(5*time.Second).Post("http://"+net.JoinHostPort(name, port)+"/", "text/plain", nil)
+			if err == nil {
+				res.Body.Close()
+			}
+			number := name[0] < 'a' // of which some are no names at all
+			if err == nil || !number && !errors.Is(err, outbound.ErrForbidden) {
+				t.Errorf("%s, which leads to %v: %v", name, leads, err)
+			}
+		}
+	}
+	if reached != 0 || asked.Load() == 0 {
+		t.Fatalf("%d requests went inside, and %d names were asked for", reached, asked.Load())
+	}
+	g := outbound.New([]string{"allowed.example"})
+	g.Resolver = resolver(t, &asked, "127.0.0.1")
+	res, err := g.Client(5*time.Second).Post("http://Allowed.Example:"+port+"/", "text/plain", nil)
+	if err != nil || reached != 1 {
+		t.Fatalf("the name that is allowed: %v, %d requests", err, reached)
+	}
+	res.Body.Close()
+}
+
+// resolver is one to which every name has these addresses.
+func resolver(t *testing.T, asked *atomic.Int64, addresses ...string) *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		t.Cleanup(func() { there.Close() })
+		go func() { // DNS over a stream: RFC 1035, section 4.2.2
+			defer there.Close()
+			query := make([]byte, 2)
+			if _, err := io.ReadFull(there, query); err != nil {
+				return
+			}
+			query = make([]byte, binary.BigEndian.Uint16(query))
+			if _, err := io.ReadFull(there, query); err != nil {
+				return
+			}
+			asked.Add(1)
+			end := 12
+			for query[end] != 0 { // the name, label by label
+				end += 1 + int(query[end])
+			}
+			kind := binary.BigEndian.Uint16(query[end+1:])
+			answer := append([]byte{query[0], query[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, query[12:end+5]...)
+			for _, a := range addresses {
+				ip := netip.MustParseAddr(a)
+				if ip.Is4() != (kind == 1) || kind != 1 && kind != 28 {
+					continue
+				}
+				answer[7]++
+				answer = append(answer, 0xc0, 12, 0, byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(ip.BitLen()/8))
+				answer = append(answer, ip.AsSlice()...)
+			}
+			there.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
+		}()
+		return here, nil
+	}}
 }
