@@ -31,15 +31,23 @@ var update = flag.Bool("update", false, "write the programs anew")
 type service struct {
 	pkg, option string
 	client      string // a package that functions without the option may not import; "" = none
-	needed      func(web.Needs) bool
+	needed      func(needs) bool
+}
+
+// needs are what a function needs.
+type needs struct {
+	web.Needs
+	mails bool
 }
 
 const sdk = "github.com/aws/aws-sdk-go-v2/service/"
 
 var services = []service{
-	{"berth/shared/cloud", "WithLayers", "", func(n web.Needs) bool { return n.Layers != web.NoLayers }},
-	{"berth/shared/cloud/machine", "WithBuilds", sdk + "sfn", func(n web.Needs) bool { return n.Builds }},
-	{"berth/shared/cloud/sealing", "WithKMS", sdk + "kms", func(n web.Needs) bool { return n.Secrets }},
+	{"berth/shared/cloud", "WithLayers", "", func(n needs) bool { return n.Layers != web.NoLayers }},
+	{"berth/shared/cloud/machine", "WithBuilds", sdk + "sfn", func(n needs) bool { return n.Builds }},
+	{"berth/shared/cloud/sealing", "WithKMS", sdk + "kms", func(n needs) bool { return n.Secrets }},
+	{"berth/shared/cloud/queues", "With", sdk + "sqs", func(n needs) bool { return len(n.Sends) > 0 }},
+	{"berth/shared/cloud/ses", "With", sdk + "sesv2", func(n needs) bool { return n.mails }},
 }
 
 // forbidden are linked by no function: they would make it large and slow to start.
@@ -49,10 +57,10 @@ var forbidden = []string{
 }
 
 // program is the source of a function.
-func program(start, name string, needs web.Needs) string {
+func program(start, name string, n needs) string {
 	imports, arguments := []string{"berth/shared/cloud"}, []string{fmt.Sprintf("%q", name)}
 	for _, s := range services {
-		if s.needed(needs) {
+		if s.needed(n) {
 			imports = append(imports, s.pkg)
 			arguments = append(arguments, filepath.Base(s.pkg)+"."+s.option)
 		}
@@ -72,19 +80,19 @@ func program(start, name string, needs web.Needs) string {
 }
 
 // all are the needs of each function, and its program.
-func all() (needs map[string]web.Needs, programs map[string]string) {
-	needs, programs = map[string]web.Needs{cloud.Default: {}}, map[string]string{}
+func all() (of map[string]needs, programs map[string]string) {
+	of, programs = map[string]needs{cloud.Default: {}}, map[string]string{}
 	for _, r := range routes.Table() {
-		needs[r.Name] = r.All()
+		of[r.Name] = needs{Needs: r.All()}
 	}
-	for name, n := range needs {
+	for name, n := range of {
 		programs[name] = program("Start", name, n)
 	}
 	for _, e := range routes.Events() {
-		needs[e.Name] = e.Needs
-		programs[e.Name] = program("StartEvent", e.Name, e.Needs)
+		of[e.Name] = needs{e.Needs, e.Sends}
+		programs[e.Name] = program("StartEvent", e.Name, of[e.Name])
 	}
-	return needs, programs
+	return of, programs
 }
 
 // Each entry of the tables has its folder, with the program that its needs imply,
@@ -118,7 +126,7 @@ func TestPrograms(t *testing.T) {
 
 // A function links what it uses and no more.
 func TestLinks(t *testing.T) {
-	needs, _ := all()
+	of, _ := all()
 	list := exec.Command("go", "list", "-tags", "lambda.norpc", "-json=ImportPath,Deps", "./...")
 	out, err := list.Output()
 	if err != nil {
@@ -135,7 +143,7 @@ func TestLinks(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		n, ok := needs[strings.TrimPrefix(p.ImportPath, "berth/functions/")]
+		n, ok := of[strings.TrimPrefix(p.ImportPath, "berth/functions/")]
 		if !ok { // this folder's own tests
 			continue
 		}
@@ -151,7 +159,7 @@ func TestLinks(t *testing.T) {
 			}
 		}
 	}
-	if seen != len(needs) {
-		t.Errorf("%d functions were looked at, there are %d", seen, len(needs))
+	if seen != len(of) {
+		t.Errorf("%d functions were looked at, there are %d", seen, len(of))
 	}
 }

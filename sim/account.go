@@ -56,7 +56,12 @@ func StartAccount(dir string) (a *Account, stop func(), err error) {
 	for t, name := range s.Tables {
 		settings[name] = TableNames[t]
 	}
-	return &Account{db, settings}, func() { stopS3(); stopDB() }, nil
+	_, queues, addresses, stopSQS := StartSQS()
+	settings[s.SQS] = queues
+	for q, name := range s.Queues {
+		settings[name] = addresses[q]
+	}
+	return &Account{db, settings}, func() { stopSQS(); stopS3(); stopDB() }, nil
 }
 
 // Getenv is [os.Getenv] of the account's functions.

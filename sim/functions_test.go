@@ -11,11 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"berth/shared/cloud"
 	"berth/shared/routes"
+	"berth/shared/web"
 	"berth/sim"
 	"berth/sim/runtimeapi"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 func TestMain(m *testing.M) {
@@ -69,7 +72,8 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
-// A function is frozen once it has answered: what it counts is stored by then.
+// A function is frozen once it has answered: what it counts is in a queue by then,
+// from where another function takes it.
 func TestPullIsCounted(t *testing.T) {
 	account := sim.NewAccount(t)
 	account.Seed(t)
@@ -85,6 +89,29 @@ func TestPullIsCounted(t *testing.T) {
 	for range 3 {
 		if _, err := f.Invoke(t.Context(), event); err != nil {
 			t.Fatalf("%v\n%s", err, f.Said())
+		}
+	}
+	counter, err := runtimeapi.Start(sim.Build(t, "berth/functions/event-pulls"), account.Environment()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer counter.Close()
+	at := account.Getenv(cloud.Settings.Queues[web.Pulls])
+	got, err := sqs.NewFromConfig(sim.Config(account.Getenv(cloud.Settings.SQS))).
+		ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &at, MaxNumberOfMessages: 10})
+	if err != nil || len(got.Messages) != 3 {
+		t.Fatalf("%d messages, %v; want 3", len(got.Messages), err)
+	}
+	var batch events.SQSEvent
+	for _, m := range got.Messages {
+		batch.Records = append(batch.Records, events.SQSMessage{MessageId: *m.MessageId, Body: *m.Body, EventSource: "aws:sqs"})
+	}
+	if event, err = json.Marshal(batch); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // SQS may deliver it twice
+		if answer, err := counter.Invoke(t.Context(), event); err != nil || string(answer) != `{"batchItemFailures":[]}` {
+			t.Fatalf("%s, %v\n%s", answer, err, counter.Said())
 		}
 	}
 	r := httptest.NewRequest("GET", "/v1/repositories/"+sim.SeedUser+"/"+sim.SeedRepository, nil)

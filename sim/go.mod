@@ -13,7 +13,10 @@ require (
 	go.etcd.io/bbolt v1.5.0
 )
 
-require github.com/aws/aws-sdk-go-v2/service/secretsmanager v1.50.9 // indirect
+require (
+	github.com/aws/aws-sdk-go-v2/service/secretsmanager v1.50.9 // indirect
+	github.com/aws/aws-sdk-go-v2/service/sesv2 v1.79.6 // indirect
+)
 
 require (
 	github.com/aws/aws-sdk-go-v2/service/kms v1.62.3 // indirect

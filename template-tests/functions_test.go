@@ -266,7 +266,7 @@ func TestEnvironment(t *testing.T) {
 				"BERTH_KMS_KEY":            {"<" + prefix + "-data.Seal.Arn>", n.Secrets},
 				"BERTH_STATE_MACHINE":      {ours + "states:" + here + "stateMachine:" + prefix + "-builds", n.Builds},
 				"BERTH_QUEUE_WEBHOOKS":     {queue("webhooks"), slices.Contains(n.Sends, web.Webhooks)},
-				"BERTH_QUEUE_MAIL":         {queue("mail"), slices.Contains(n.Sends, web.Mail)},
+				"BERTH_QUEUE_MAIL":         {queue("mail"), slices.Contains(n.Sends, web.Mail) && prefix == "other"}, // with a sender alone
 				"BERTH_QUEUE_PULLS":        {queue("pulls"), slices.Contains(n.Sends, web.Pulls)},
 				"BERTH_SECRET_ARN":         {"<" + prefix + "-data.Secret>", e.Name == "" && name != "default"},
 				"BERTH_MAIL_FROM":          {"hub@example.com", e.Sends && prefix == "other"},

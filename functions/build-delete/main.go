@@ -4,6 +4,7 @@ package main
 import (
 	"berth/shared/cloud"
 	"berth/shared/cloud/machine"
+	"berth/shared/cloud/queues"
 )
 
-func main() { cloud.Start("build-delete", machine.WithBuilds) }
+func main() { cloud.Start("build-delete", machine.WithBuilds, queues.With) }

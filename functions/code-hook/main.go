@@ -4,7 +4,8 @@ package main
 import (
 	"berth/shared/cloud"
 	"berth/shared/cloud/machine"
+	"berth/shared/cloud/queues"
 	"berth/shared/cloud/sealing"
 )
 
-func main() { cloud.Start("code-hook", machine.WithBuilds, sealing.WithKMS) }
+func main() { cloud.Start("code-hook", machine.WithBuilds, sealing.WithKMS, queues.With) }

@@ -3,7 +3,8 @@ package main
 
 import (
 	"berth/shared/cloud"
+	"berth/shared/cloud/queues"
 	"berth/shared/cloud/sealing"
 )
 
-func main() { cloud.StartEvent("event-webhooks", sealing.WithKMS) }
+func main() { cloud.StartEvent("event-webhooks", sealing.WithKMS, queues.With) }

@@ -4,6 +4,7 @@ package main
 import (
 	"berth/shared/cloud"
 	"berth/shared/cloud/machine"
+	"berth/shared/cloud/queues"
 )
 
-func main() { cloud.StartEvent("step-record", machine.WithBuilds) }
+func main() { cloud.StartEvent("step-record", machine.WithBuilds, queues.With) }

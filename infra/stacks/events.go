@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"berth/shared/cloud"
 	"berth/shared/routes"
 	"berth/shared/web"
 
@@ -45,7 +46,7 @@ func (a *app) eventFunction(stack cdk.Stack, e routes.Event) *string {
 			[]string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}, []string{a.queueARN(q)}))
 	}
 	if e.Sends && a.MailFrom != "" {
-		f.env["BERTH_MAIL_FROM"] = a.MailFrom
+		f.env[cloud.Settings.MailFrom] = a.MailFrom
 		send := statement([]string{"ses:SendEmail"}, []string{arn("ses", "identity/"+a.mailIdentity())})
 		send["Condition"] = map[string]any{"StringEquals": map[string]any{"ses:FromAddress": a.MailFrom}}
 		f.rights = append(f.rights, send)

@@ -95,13 +95,9 @@ func (a *app) environment(n web.Needs) map[string]string {
 		env[cloud.Settings.StateMachine] = a.machineARN()
 	}
 	for _, q := range n.Sends {
-		env[queueSettings[q]] = a.queueURL(q)
+		if q != web.Mail || a.MailFrom != "" { // without it no mails are written down
+			env[cloud.Settings.Queues[q]] = a.queueURL(q)
+		}
 	}
 	return env
-}
-
-var queueSettings = map[web.Queue]string{
-	web.Webhooks: "BERTH_QUEUE_WEBHOOKS",
-	web.Mail:     "BERTH_QUEUE_MAIL",
-	web.Pulls:    "BERTH_QUEUE_PULLS",
 }

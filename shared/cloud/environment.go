@@ -10,6 +10,7 @@ import (
 
 	"berth/shared/hub"
 	"berth/shared/store"
+	"berth/shared/web"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -27,9 +28,11 @@ var Settings = struct {
 	AllowedHosts string                 // private hosts that users' addresses may lead to, with commas between
 	KMSKey       string                 // ARN of the key that seals stored secrets
 	StateMachine string                 // ARN of the state machine that runs builds
+	Queues       map[web.Queue]string   // addresses of the queues
+	MailFrom     string                 // sender of the hub's mails
 
 	// Addresses of other services than the region's, for simulations.
-	DynamoDB, S3, SecretsManager, KMS, StepFunctions string
+	DynamoDB, S3, SecretsManager, KMS, StepFunctions, SQS, SES string
 }{
 	Tables: map[store.Table]string{
 		store.Repositories: "BERTH_TABLE_REPOSITORIES",
@@ -44,17 +47,26 @@ var Settings = struct {
 	AllowedHosts: "BERTH_ALLOWED_HOSTS",
 	KMSKey:       "BERTH_KMS_KEY",
 	StateMachine: "BERTH_STATE_MACHINE",
+	Queues: map[web.Queue]string{
+		web.Webhooks: "BERTH_QUEUE_WEBHOOKS",
+		web.Mail:     "BERTH_QUEUE_MAIL",
+		web.Pulls:    "BERTH_QUEUE_PULLS",
+	},
+	MailFrom: "BERTH_MAIL_FROM",
 
 	DynamoDB:       "AWS_ENDPOINT_URL_DYNAMODB",
 	S3:             "AWS_ENDPOINT_URL_S3",
 	SecretsManager: "AWS_ENDPOINT_URL_SECRETS_MANAGER",
 	KMS:            "AWS_ENDPOINT_URL_KMS",
 	StepFunctions:  "AWS_ENDPOINT_URL_SFN",
+	SQS:            "AWS_ENDPOINT_URL_SQS",
+	SES:            "AWS_ENDPOINT_URL_SESV2",
 }
 
 // Environment is what a process on AWS is given: settings, a region, credentials.
 type Environment struct {
 	AWS     aws.Config
+	Needs   web.Needs // of the function that it is for
 	getenv  func(string) string
 	missing []error
 }

@@ -11,6 +11,10 @@ import (
 
 // handlers are what the functions of [routes.Events] do, by name.
 var handlers = map[string]func(context.Context, *hub.Hub, json.RawMessage) (any, error){
+	"event-webhooks":    sendHinted,
+	"event-mail":        sendHinted,
+	"event-pulls":       countPulls,
+	"event-outbox":      hintAgain,
 	"event-sweep":       sweep,
 	"event-retention":   retain,
 	"event-builds":      lookAtBuilds,

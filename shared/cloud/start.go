@@ -103,6 +103,7 @@ func Open(getenv func(string) string, options ...Option) (*hub.Hub, error) {
 
 // open makes a hub that has the tables that it needs. Calls of others fail.
 func open(e *Environment, keys hub.Keys, needs web.Needs, options []Option) (*hub.Hub, error) {
+	e.Needs = needs
 	names := map[store.Table]string{}
 	for _, t := range slices.Concat(needs.Read, needs.Write) {
 		names[t] = e.Need(Settings.Tables[t])

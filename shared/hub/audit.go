@@ -75,7 +75,7 @@ func auditIn(ctx context.Context, nsID string) {
 func (h *Hub) change(ctx context.Context, ops ...store.Op) error {
 	a := auditOf(ctx)
 	if a == nil || a.done {
-		return h.Records.Write(ctx, ops...)
+		return h.writeHinting(ctx, ops...)
 	}
 	all := append(a.ops(len(ops)), ops...)
 	err := h.Records.Write(ctx, all...)
@@ -86,7 +86,9 @@ func (h *Hub) change(ctx context.Context, ops ...store.Op) error {
 	if errors.As(err, &c) && c.Key == all[0].Key {
 		err = nil
 	}
-	a.done = err == nil
+	if a.done = err == nil; a.done {
+		h.hint(ctx, ops...)
+	}
 	return err
 }
 

@@ -45,6 +45,9 @@ type Hub struct {
 	// Mailer sends the mails in the outbox; nil: they wait there until there is one.
 	Mailer Mailer
 
+	// Hint, if set, is told of what is to be handled in the outbox: see [Hub.HandleHint].
+	Hint func(context.Context, []Hint) error
+
 	// Pulled, if set, takes each pull of a manifest instead of the hub's own
 	// gathering. Its error fails the request.
 	Pulled func(context.Context, PullCount) error

@@ -47,6 +47,7 @@ import (
 //	  index/retention   REPOID             retentionRef of every repository with policies
 //	  index/accounts    NAME               accounts, for administrators
 //	  count             SHARD              counts: public, private (repositories of the hub)
+//	  pull/ID           .                  a message about a pull that was counted
 //
 //	table tags
 //	  repo/REPOID       tag/TAG            Tag
@@ -124,6 +125,7 @@ func uploadKey(id string) store.Key         { return tkey("upload/"+id, self) }
 func sweepKey(kind, key string) store.Key   { return tkey("sweep/"+kind, key) }
 func countKey(nsID string, s int) store.Key { return rkey("ns/"+nsID, "count/"+shardName(s)) }
 func hubCountKey(_ string, s int) store.Key { return rkey("count", shardName(s)) }
+func pullMarkKey(id string) store.Key       { return rkey("pull/"+id, self) }
 func usedKey(nsID string, s int) store.Key  { return rkey("ns/"+nsID, "used/"+shardName(s)) }
 
 func bkey(part, sort string) store.Key {
@@ -145,7 +147,9 @@ func logKey(buildID string, seq int64) store.Key {
 // shards is how many items share a count that many pushes meet.
 const shards = 16
 
-func shardName(s int) string { return "0123456789abcdef"[s : s+1] }
+const shardNames = "0123456789abcdef"
+
+func shardName(s int) string { return shardNames[s : s+1] }
 
 // shardOf picks the shard for an id, evenly.
 func shardOf(id string) int {

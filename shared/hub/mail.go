@@ -69,7 +69,7 @@ func (h *Hub) sendMail(ctx context.Context, shard int, item store.Item) error {
 			return err
 		}
 	}
-	return h.again(ctx, func() error { return h.Records.Write(ctx, claimed.settle(next, entry)...) })
+	return h.again(ctx, func() error { return h.endClaim(ctx, claimed, next, entry) })
 }
 
 // attemptMail sends a mail, and tells when to try again; never is the zero Time.

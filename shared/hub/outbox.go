@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,9 @@ type outboxDelivery struct {
 	Body        json.RawMessage `json:"body"`
 }
 
+// outboxPart begins the names of the outbox's partitions.
+const outboxPart = "outbox/"
+
 // Kinds of outbox entries: the first part of the sort key.
 const (
 	outboxEvents     = "event"
@@ -49,16 +53,12 @@ const (
 
 // outboxKinds are the kinds that this hub handles, each before those that it makes.
 func (h *Hub) outboxKinds() []string {
-	kinds := []string{outboxEvents, outboxDeliveries}
-	if h.Mailer != nil {
-		kinds = append(kinds, outboxMails)
-	}
-	return kinds
+	return slices.DeleteFunc([]string{outboxEvents, outboxDeliveries, outboxMails}, func(kind string) bool { return h.outboxHandler(kind) == nil })
 }
 
 func outboxKey(kind string, shard int, due Time, id string) store.Key {
 	return store.Key{
-		Table: store.Builds, Part: "outbox/" + shardName(shard),
+		Table: store.Builds, Part: outboxPart + shardName(shard),
 		Sort: fmt.Sprintf("%s/%013d/%s", kind, due.UnixMilli(), id),
 	}
 }
@@ -79,17 +79,17 @@ func (h *Hub) claim(ctx context.Context, kind string, shard int, id string, item
 	return c, h.Records.Write(ctx, store.DeleteAt(item.Key, item.Version), store.Create(c.key, item.Value))
 }
 
-// settle are the operations that end an attempt: the entry goes, or, with a time,
-// waits for it.
-func (c claim) settle(next Time, entry any) []store.Op {
+// endClaim ends an attempt: the entry goes, or, with a time, waits for it. More
+// operations ride along.
+func (h *Hub) endClaim(ctx context.Context, c claim, next Time, entry any, more ...store.Op) error {
 	if next.IsZero() {
-		return []store.Op{store.Delete(c.key)}
+		return h.Records.Write(ctx, append(more, store.Delete(c.key))...)
 	}
 	put := store.Put(outboxKey(c.kind, c.shard, next, c.id), encode(entry))
-	if put.Key == c.key {
-		return []store.Op{put}
+	if put.Key != c.key {
+		more = append(more, store.Delete(c.key))
 	}
-	return []store.Op{store.Delete(c.key), put}
+	return h.writeHinting(ctx, append(more, put)...)
 }
 
 // PushEvent is the body of the event image:push.
@@ -172,16 +172,11 @@ const sendAtOnce = 4
 
 // sendDue handles what is due in one partition, and tells how much that was.
 func (h *Hub) sendDue(ctx context.Context, kind string, shard int) (int, error) {
-	page, err := h.Records.List(ctx, store.Range{
-		Table: store.Builds, Part: "outbox/" + shardName(shard),
-		From: kind + "/", To: outboxKey(kind, shard, Time{h.Now().Add(time.Millisecond)}, "").Sort, Limit: 100,
-	})
+	page, err := h.Records.List(ctx, h.outboxDue(kind, shard))
 	if err != nil {
 		return 0, err
 	}
-	handle := map[string]func(context.Context, int, store.Item) error{
-		outboxEvents: h.fanOut, outboxDeliveries: h.deliver, outboxMails: h.sendMail,
-	}[kind]
+	handle := h.outboxHandler(kind)
 	failed := make([]error, len(page.Items))
 	slots := make(chan struct{}, sendAtOnce)
 	var wg sync.WaitGroup
@@ -234,5 +229,5 @@ func (h *Hub) fanOut(ctx context.Context, _ int, item store.Item) error {
 			store.Put(deliveryKey(e.NamespaceID, k.ID, n), encode(d)),
 			store.Create(outboxKey(outboxDeliveries, shardOf(k.ID), e.At, d.ID), encode(entry)))
 	}
-	return h.Records.Write(ctx, ops...)
+	return h.writeHinting(ctx, ops...)
 }

@@ -3,6 +3,8 @@ package hub
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -88,19 +90,59 @@ func (h *Hub) FlushPulls(ctx context.Context) error {
 const pulledTagsAtOnce = 40
 
 // StorePulls counts pulls of one repository. A tag that is gone by now is left out,
-// and so is a repository: nothing that was deleted comes back. A pull by digest
-// counts for the tags of the manifest, because clients ask for those by HEAD and
-// then get the digest. More operations ride in the first Write.
-func (h *Hub) StorePulls(ctx context.Context, repoID string, counts []PullCount, more ...store.Op) error {
-	var times, last int64
-	at := make(map[string]int64) // by tag
+// and so is a repository: nothing that was deleted comes back.
+func (h *Hub) StorePulls(ctx context.Context, repoID string, counts []PullCount) error {
+	err := h.again(ctx, func() error { return h.addPulls(ctx, repoID, counts) })
+	if err != nil {
+		return err
+	}
+	return h.storePulledTags(ctx, repoID, counts)
+}
+
+// addPulls adds to the counts of a repository, if that is still there. More
+// operations ride in the same Write.
+func (h *Hub) addPulls(ctx context.Context, repoID string, counts []PullCount, more ...store.Op) error {
+	stats, err := h.get(ctx, statsKey(repoID))
+	if err != nil {
+		return err
+	}
+	add := store.Add(stats.Key, map[string]int64{statDownloads: 0})
+	last := stats.Counts[statPulled]
 	for _, c := range counts {
-		times, last = times+c.Times, max(last, c.At.UnixMilli())
+		add.Add[statDownloads] += c.Times
+		last = max(last, c.At.UnixMilli())
+	}
+	if last > stats.Counts[statPulled] {
+		add = setFrom(stats, add, statPulled, last)
+	}
+	alive := store.CheckExists(repositoryKey(repoID))
+	if err = h.Records.Write(ctx, append(more, alive, add)...); isConflictOn(err, alive.Key) {
+		return nil
+	}
+	return err
+}
+
+// setFrom lets an operation on counts also set one, if the item is still as it was
+// read: pulls may be counted in another order than they happened in.
+func setFrom(was store.Item, op store.Op, count string, n int64) store.Op {
+	op.Set, op.Cond, op.Version = map[string]int64{count: n}, store.Absent, was.Version
+	if was.Found() {
+		op.Cond = store.IsAt
+	}
+	return op
+}
+
+// pulledTags are the tags that pulls were of, with the time of the last, in
+// milliseconds. A pull by digest counts for the tags of the manifest, because clients
+// ask for those by HEAD and then get the digest.
+func (h *Hub) pulledTags(ctx context.Context, repoID string, counts []PullCount) (map[string]int64, error) {
+	at := make(map[string]int64)
+	for _, c := range counts {
 		tags := []string{c.Reference}
 		if strings.Contains(c.Reference, ":") {
 			items, err := h.tagsOf(ctx, repoID, c.Reference, pulledTagsAtOnce)
 			if err != nil && !isConflict(err) {
-				return err
+				return nil, err
 			}
 			tags = tags[:0]
 			for _, item := range items {
@@ -111,46 +153,53 @@ func (h *Hub) StorePulls(ctx context.Context, repoID string, counts []PullCount,
 			at[tag] = max(at[tag], c.At.UnixMilli())
 		}
 	}
-	alive := store.CheckExists(repositoryKey(repoID))
-	ops := append(more, alive, store.Op{
-		Kind: store.OpAdd, Key: statsKey(repoID),
-		Add: map[string]int64{statDownloads: times}, Set: map[string]int64{statPulled: last},
-	})
-	if err := h.Records.Write(ctx, ops...); err != nil {
-		if c := (*store.ConflictError)(nil); errors.As(err, &c) && c.Key == alive.Key {
-			return nil
-		}
-		return err
-	}
-	return h.storePulledTags(ctx, repoID, at)
+	return at, nil
 }
 
 // storePulledTags says of tags when they were last pulled.
-func (h *Hub) storePulledTags(ctx context.Context, repoID string, at map[string]int64) error {
-	for len(at) > 0 {
-		var ops []store.Op
-		var batch []string
-		for tag, ms := range at {
-			if len(batch) == pulledTagsAtOnce {
-				break
-			}
-			batch = append(batch, tag)
-			ops = append(ops, store.CheckExists(tagKey(repoID, tag)),
-				store.Op{Kind: store.OpAdd, Key: pulledKey(repoID, tag), Set: map[string]int64{countPulledAt: ms}})
-		}
-		err := h.Records.Write(ctx, ops...)
-		if c := (*store.ConflictError)(nil); errors.As(err, &c) {
-			delete(at, strings.TrimPrefix(c.Key.Sort, "tag/")) // the tag is gone
-			continue
-		}
-		if err != nil {
+func (h *Hub) storePulledTags(ctx context.Context, repoID string, counts []PullCount) error {
+	at, err := h.pulledTags(ctx, repoID, counts)
+	if err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(slices.Sorted(maps.Keys(at)), pulledTagsAtOnce) {
+		if err := h.again(ctx, func() error { return h.notePulled(ctx, repoID, at, batch) }); err != nil {
 			return err
-		}
-		for _, tag := range batch {
-			delete(at, tag)
 		}
 	}
 	return nil
+}
+
+// notePulled stores when tags were last pulled, those that are there. A tag that is
+// gone is taken out of at, with a conflict.
+func (h *Hub) notePulled(ctx context.Context, repoID string, at map[string]int64, tags []string) error {
+	var keys []store.Key
+	for _, tag := range tags {
+		if at[tag] != 0 {
+			keys = append(keys, pulledKey(repoID, tag))
+		}
+	}
+	items, err := h.Records.Get(ctx, keys...)
+	if err != nil {
+		return err
+	}
+	var ops []store.Op
+	for _, item := range items {
+		tag := strings.TrimPrefix(item.Sort, "pulled/")
+		if ms := at[tag]; ms > item.Counts[countPulledAt] {
+			set := setFrom(item, store.Op{Kind: store.OpAdd, Key: item.Key}, countPulledAt, ms)
+			ops = append(ops, store.CheckExists(tagKey(repoID, tag)), set)
+		}
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	err = h.Records.Write(ctx, ops...)
+	var c *store.ConflictError
+	if errors.As(err, &c) && strings.HasPrefix(c.Key.Sort, "tag/") {
+		delete(at, strings.TrimPrefix(c.Key.Sort, "tag/"))
+	}
+	return err
 }
 
 // countPulledAt is when a tag was last pulled, in milliseconds.

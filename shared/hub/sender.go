@@ -63,7 +63,7 @@ func (h *Hub) deliver(ctx context.Context, shard int, item store.Item) error {
 		if err != nil {
 			return err
 		}
-		return h.Records.Write(ctx, append(ops, claimed.settle(d.Next, entry)...)...)
+		return h.endClaim(ctx, claimed, d.Next, entry, ops...)
 	})
 }
 

@@ -32,7 +32,7 @@ func tagRoutes() []web.Route {
 	}, {
 		Name: "manage-tag-create", Method: "POST", Pattern: all,
 		Rule:  web.RepositoryWriter,
-		Needs: web.Needs{Write: store.Tables}, // the outbox too
+		Needs: web.Needs{Write: store.Tables, Sends: []web.Queue{web.Webhooks}}, // the outbox too
 		Doc: web.Doc{
 			Summary:  "Point a tag at the image of another one",
 			Required: []string{"source_tag", "destination_tag"}, Body: retagBody{ptr("v1"), ptr("v2"), ptr(false)}, Answers: map[int]any{201: nil},

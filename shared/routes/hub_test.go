@@ -29,6 +29,7 @@ func open(w *routestest.World) *testHub {
 	h := &testHub{calls: storetest.Count(usedRecords{w.Records.Clone(), u}), used: u}
 	h.hub = hub.New(h.calls, usedLayers{w.Layers.Clone(), u}, routestest.Keys, w.Options)
 	h.hub.Sealer = usedSealer{hub.KeySealer{Key: routestest.Keys.Seal, Rand: h.hub.Rand}, u}
+	u.tells(h.hub)
 	h.hub.Log = slog.New(slog.DiscardHandler)
 	h.hub.Now = func() time.Time { return w.Now }
 	h.handler = routes.Handler(h.hub, nil)

@@ -12,13 +12,14 @@ import (
 	"berth/shared/web"
 )
 
-// use is what a request used of the storage, and whether it sealed or opened a
-// stored secret.
+// use is what a request used of the storage, whether it sealed or opened a stored
+// secret, and which queues it told of work.
 type use struct {
 	mu            sync.Mutex
 	read, written map[store.Table]bool
 	layers        web.Rights
 	secrets       bool
+	told          []web.Queue
 }
 
 func (u *use) add(change func()) {
@@ -34,8 +35,8 @@ func (u *use) add(change func()) {
 func (u *use) take() *use {
 	taken := &use{}
 	u.add(func() {
-		taken.read, taken.written, taken.layers, taken.secrets = u.read, u.written, u.layers, u.secrets
-		u.read, u.written, u.layers, u.secrets = map[store.Table]bool{}, map[store.Table]bool{}, web.NoLayers, false
+		taken.read, taken.written, taken.layers, taken.secrets, taken.told = u.read, u.written, u.layers, u.secrets, u.told
+		u.read, u.written, u.layers, u.secrets, u.told = map[store.Table]bool{}, map[store.Table]bool{}, web.NoLayers, false, nil
 	})
 	return taken
 }
@@ -111,6 +112,22 @@ func (u usedSealer) Open(ctx context.Context, place string, sealed []byte) ([]by
 	return u.Sealer.Open(ctx, place, sealed)
 }
 
+// tells lets a hub tell of work as it does on AWS.
+func (u *use) tells(h *hub.Hub) {
+	told := func(q web.Queue) { u.add(func() { u.told = append(u.told, q) }) }
+	h.Hint = func(_ context.Context, hints []hub.Hint) error {
+		for _, hint := range hints {
+			if hint.Mail {
+				told(web.Mail)
+			} else {
+				told(web.Webhooks)
+			}
+		}
+		return nil
+	}
+	h.Pulled = func(context.Context, hub.PullCount) error { told(web.Pulls); return nil }
+}
+
 // checkNeeds wants a route to have used no more of the storage than it says: where
 // a route has rights of its own, it would fail.
 func checkNeeds(t *testing.T, r web.Route, h *testHub) {
@@ -129,6 +146,11 @@ func checkNeeds(t *testing.T, r web.Route, h *testHub) {
 	}
 	if used.layers > needs.Layers {
 		t.Errorf("%s uses the layers with the right %d, and says that it needs %d", r.Name, used.layers, needs.Layers)
+	}
+	for _, q := range used.told {
+		if !slices.Contains(needs.Sends, q) {
+			t.Errorf("%s tells the queue %s of work, which it does not say that it needs", r.Name, q)
+		}
 	}
 	if used.secrets && !needs.Secrets {
 		t.Errorf("%s seals or opens a secret, which it does not say that it needs", r.Name)
