@@ -552,12 +552,13 @@ func TestBuildStopped(t *testing.T) {
 	}
 }
 
-// TestBuildsTakeTurns has three namespaces ask for ten builds each.
+// TestBuildsTakeTurns has three namespaces ask for ten builds each, of a machine with
+// room for five: two namespaces alone could not fill it.
 func TestBuildsTakeTurns(t *testing.T) {
 	if asRootAgain(t) {
 		return
 	}
-	s := ownHub(t, "--allow-host", "127.0.0.1", "--builds", "3")
+	s := ownHub(t, "--allow-host", "127.0.0.1", "--builds", "5")
 	g := newGitHost(t)
 	clone := g.repository("x", map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
 	type asked struct {
