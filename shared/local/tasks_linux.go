@@ -75,21 +75,28 @@ func newTaskGroup(below, name string, most int) (*taskGroup, error) {
 	if err := os.Mkdir(g.dir, 0o755); err != nil {
 		return nil, err
 	}
-	err := g.set("pids.max", strconv.Itoa(most))
-	if errors.Is(err, os.ErrNotExist) { // the second version: the controller is not yet given to groups below
-		err = os.WriteFile(filepath.Join(below, "cgroup.subtree_control"), []byte("+pids"), 0)
-		if kind, _ := os.ReadFile(filepath.Join(g.dir, "cgroup.type")); err == nil && strings.TrimSpace(string(kind)) == "domain invalid" {
-			err = g.set("cgroup.type", "threaded") // as the hub's own group holds processes too
-		}
-		if err == nil {
-			err = g.set("pids.max", strconv.Itoa(most))
-		}
-	}
-	if err != nil {
+	if err := g.limit(below, most); err != nil {
 		g.remove()
 		return nil, err
 	}
 	return g, nil
+}
+
+// limit has the kernel hold the group to so many. In the second version the group
+// above has to give its groups the controller first; as the hub's own processes are
+// in that one too, it then only takes groups that are threaded.
+func (g *taskGroup) limit(below string, most int) error {
+	if _, err := os.Stat(filepath.Join(g.dir, "pids.max")); err != nil {
+		if err := os.WriteFile(filepath.Join(below, "cgroup.subtree_control"), []byte("+pids"), 0); err != nil {
+			return err
+		}
+	}
+	if kind, err := os.ReadFile(filepath.Join(g.dir, "cgroup.type")); err == nil && strings.TrimSpace(string(kind)) == "domain invalid" {
+		if err := g.set("cgroup.type", "threaded"); err != nil {
+			return err
+		}
+	}
+	return g.set("pids.max", strconv.Itoa(most))
 }
 
 func (g *taskGroup) set(file, value string) error {
