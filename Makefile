@@ -22,8 +22,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 NODE := PATH='$(CURDIR)/infra/node/node_modules/.bin':"$$PATH"
 AWS  := ./infra/... ./template-tests/...
 
-.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench bench-builds clean help node synth cfn-lint sim sim-test sim-programs
-
+.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench bench-builds clean help deployables node synth deploy destroy smoke cfn-lint sim sim-test sim-programs
 
 help: ## list what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +44,26 @@ $(FUNCTIONS)/.built: go.mod $(shell find $(CURDIR)/shared $(CURDIR)/functions -t
 	GOOS=linux GOARCH=$(ARCH) CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(FUNCTIONS)/.new/ ./functions/...
 	@cd $(FUNCTIONS) && for f in .new/*; do n=$${f##*/}; mkdir $$n && mv $$f $$n/bootstrap; done && rmdir .new && touch .built
 
-synth: node functions ## write the CloudFormation templates to cdk.out (CONTEXT='-c ingest=off -c built=none')
+deployables: functions ## build all that is deployed: functions, ingest's image, and the runner of builds
+	@rm -rf .make/ingest .make/runner && mkdir -p .make/ingest .make/runner
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o .make/runner/runner ./cmd/runner
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o .make/ingest/ingest ./cmd/ingest
+	@cp infra/ingest/Dockerfile .make/ingest/ && cp /etc/ssl/certs/ca-certificates.crt .make/ingest/
+
+synth: node deployables ## write the CloudFormation templates to cdk.out (CONTEXT='-c ingest=off')
 	@$(NODE) go run ./infra $(CONTEXT)
+
+# The CDK's command comes from npm's registry, when it is wanted.
+CDK := $(NODE) npx --yes aws-cdk@2.1148.1
+
+deploy: node deployables ## put the hub into the AWS account of the environment (CONTEXT), see docs/aws.md
+	$(CDK) deploy --all --require-approval broadening $(CONTEXT)
+
+destroy: node ## take it out again, without tables, layers and keys (CONTEXT)
+	$(CDK) destroy --all $(CONTEXT) -c built=none
+
+smoke: ## check on a deployed hub what only a deployed one can show: make smoke URL=https://hub.example.com (BERTH_ADMIN_PASSWORD)
+	@go run ./infra/smoke $(SMOKEFLAGS) $(URL)
 
 SIM := $(CURDIR)/.make/sim
 
