@@ -152,7 +152,7 @@ func date(p *prober) error {
 	}
 	values := a.Header.Values("Date")
 	if len(values) != 1 {
-		return fmt.Errorf("Date is %q", values)
+		return fmt.Errorf("the dates are %q", values)
 	}
 	_, err = http.ParseTime(values[0])
 	return err
@@ -301,7 +301,7 @@ func direct(p *prober) error {
 			return 0, "", notHere("this hub takes all layers itself")
 		}
 		if err := json.Unmarshal([]byte(a.Header.Get("Berth-Direct-Headers")), &headers); err != nil {
-			return 0, "", fmt.Errorf("Berth-Direct-Headers: %w", err)
+			return 0, "", fmt.Errorf("what is in Berth-Direct-Headers: %w", err)
 		}
 		a, err = p.ask("PUT", address, headers, bytes.NewReader(data))
 		return a.StatusCode, at, err
@@ -343,7 +343,7 @@ func resume(p *prober) error {
 	}
 	a, err := p.want(204, "GET", at, h, nil)
 	if err == nil && a.Header.Get("Range") != "0-999" {
-		err = fmt.Errorf("Range is %q", a.Header.Get("Range"))
+		err = fmt.Errorf("the upload is said to be at %q", a.Header.Get("Range"))
 	}
 	return err
 }

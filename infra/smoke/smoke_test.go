@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -163,5 +165,31 @@ func TestBad(t *testing.T) {
 		if failed := run(gateway(t, wrap), &out, id); failed != 1 || !strings.Contains(out.String(), "FAILED      "+id+" ") {
 			t.Errorf("%s is not found: %s", id, out.String())
 		}
+	}
+}
+
+// The document tells of each check, and of no others that the command would run.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/aws-live-checks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	byCommand, byHand, _ := strings.Cut(string(text), "The rest wants")
+	var ids []string
+	for line := range strings.SplitSeq(byCommand, "\n") {
+		if id, ok := strings.CutPrefix(line, "| `"); ok {
+			id, _, _ = strings.Cut(id, "`")
+			ids = append(ids, id)
+		}
+	}
+	var want []string
+	for _, c := range checks {
+		want = append(want, c.id)
+		if strings.Contains(byHand, "| `"+c.id+"`") {
+			t.Errorf("%s is said to be checked by hand too", c.id)
+		}
+	}
+	if !slices.Equal(ids, want) {
+		t.Errorf("the document has the checks %v, the command %v", ids, want)
 	}
 }
