@@ -208,3 +208,36 @@ func TestBuildsGoWithTheirRepository(t *testing.T) {
 	}
 	a.whole()
 }
+
+// A hundred thousand lines cost a write for each record that they fill, and who
+// follows them reads no more than what is new.
+func TestBuildLogCost(t *testing.T) {
+	a, _ := buildRepository(t, 1)
+	id := a.build()
+	const lines = 100_000
+	var piece []hub.LogLine
+	held, pieces := 0, 0
+	a.calls.Take()
+	for seq := int64(1); seq <= lines; seq++ {
+		l := hub.LogLine{Seq: seq, Time: 1, Level: "INFO", Message: "a line of the build"}
+		if held += l.Cost(); held > hub.MaxLogChunk || seq == lines {
+			a.tell(id, hub.BuildEvent{Lines: piece})
+			piece, held = nil, l.Cost()
+			pieces++
+		}
+		piece = append(piece, l)
+	}
+	a.tell(id, hub.BuildEvent{Lines: piece})
+	if calls := a.calls.Take(); calls.Writes != pieces+1 || calls.Ops != calls.Writes || calls.Reads() != 0 || pieces > lines/600 {
+		t.Errorf("%d lines in %d pieces cost %+v", lines, pieces+1, calls)
+	}
+	for _, after := range []int64{lines - 1, lines - 300, 50_000, 0} {
+		var got []line
+		a.do("madams", "GET", fmt.Sprintf("/v1/builds/%s/logs?after=%d", id, after), nil).is(200, &got)
+		records := min(lines-int(after), 10_000)/600 + 2
+		if calls := a.calls.Take(); len(got) == 0 || got[0].Seq != after+1 || calls.ListItems > records+16 {
+			t.Errorf("what follows line %d is %d lines, and cost %+v", after, len(got), calls)
+		}
+	}
+	a.whole()
+}
