@@ -27,13 +27,13 @@ func TestBuildsTakeTooMuch(t *testing.T) {
 		return
 	}
 	s := ownHub(t, "--allow-host", "127.0.0.1", "--builds", "4", "--build-running", "4",
-		"--build-tasks", "400", "--build-memory", "500000000", "--build-disk", "200000000")
+		"--build-tasks", "300", "--build-memory", "800000000", "--build-disk", "200000000")
 	g := newGitHost(t)
 	const wait = `; /bin/busybox sleep 600"]`
 	var running sync.WaitGroup
 	for name, test := range map[string]struct{ step, reason string }{
-		"processes": {`RUN ["/bin/sh", "-c", "b() { b | b & }; b` + wait, "ran more than 400 processes and threads at once"},
-		"memory":    {`RUN ["/bin/sh", "-c", "/bin/busybox dd if=/dev/zero bs=700M count=1 | /bin/busybox sleep 600` + wait, "used more than 476 MiB of memory"},
+		"processes": {`RUN ["/bin/sh", "-c", "b() { b | b & }; b` + wait, "ran more than 300 processes and threads at once"},
+		"memory":    {`RUN ["/bin/sh", "-c", "/bin/busybox dd if=/dev/zero bs=1200M count=1 | /bin/busybox sleep 600` + wait, "used more than 762 MiB of memory"},
 		"disk":      {`RUN ["/bin/sh", "-c", "/bin/busybox dd if=/dev/zero of=/big bs=1M count=400` + wait, "used more than 190 MiB of the disk"},
 		// A gigabyte of output: the log ends at its 64 MiB.
 		"output": {`RUN ["/bin/sh", "-c", "/bin/busybox yes ` + strings.Repeat("printing ", 100) + ` | /bin/busybox head -c 1000000000` + wait, "the log is longer than 67108864 bytes"},

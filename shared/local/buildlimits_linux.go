@@ -67,10 +67,10 @@ type usage struct {
 // tooMuch says what a build has too much of; "" = nothing.
 func tooMuch(j hub.Job, u usage, full bool) string {
 	switch {
-	case j.Memory > 0 && u.memory > j.Memory:
-		return fmt.Sprintf("the build used more than %d MiB of memory, which is the most", j.Memory>>20)
 	case j.Tasks > 0 && u.tasks > j.Tasks:
 		return tooManyTasks(j)
+	case j.Memory > 0 && u.memory > j.Memory:
+		return fmt.Sprintf("the build used more than %d MiB of memory, which is the most", j.Memory>>20)
 	case full:
 		return "the hub's disk is nearly full; free some of it, and start the build again"
 	}
