@@ -35,10 +35,12 @@ type notes struct {
 	Upload string   `json:"u,omitempty"` // S3's id of the multipart upload, if begun
 	Parts  []string `json:"p,omitempty"` // entity tags of parts 1, 2, …
 	Tail   string   `json:"t,omitempty"` // the object that holds what follows the parts
+	Tag    string   `json:"e,omitempty"` // its entity tag, where it lies under the object's own key
 	Rest   int      `json:"r,omitempty"` // its length
 	// Before is the tail of the state before this one. It is kept until this state
 	// comes back: until then the caller may still go on from the earlier one.
 	Before string `json:"b,omitempty"`
+	Whole  bool   `json:"w,omitempty"` // a client sent it to its own address, and S3 has checked it
 }
 
 // readNotes reads the state of an object with bytes, or the zero notes of one without.
@@ -66,8 +68,9 @@ func (n notes) completed() []types.CompletedPart {
 	return parts
 }
 
-// Append uploads what r gives in parts of 8 MiB, a few at a time, and leaves
-// less than 5 MiB as the tail. It holds three parts in memory.
+// Append uploads what r gives in parts of 8 MiB, a few at a time, the last one with
+// what is too short for another. Less than 5 MiB in all it leaves as the tail. It holds
+// three parts in memory.
 func (l *Layers) Append(ctx context.Context, key string, st store.State, r io.Reader) (store.State, error) {
 	if err := check(ctx, key); err != nil {
 		return st, err
@@ -114,13 +117,13 @@ func (l *Layers) end(key string) {
 	delete(l.busy, key)
 }
 
-// buffer is room for one part.
+// buffer is room for one part, and for what would be too short for another.
 func (l *Layers) buffer() []byte {
 	select {
 	case b := <-l.idle:
 		return b
 	default:
-		return make([]byte, partSize)
+		return make([]byte, partSize+leastPart)
 	}
 }
 
@@ -158,8 +161,10 @@ func (a *appending) take(r io.Reader) (got int64, failed error) {
 		have += n
 		got += int64(n)
 		if err == nil {
-			a.upload(buf, have)
-			buf, have = a.l.buffer(), 0
+			next := a.l.buffer()
+			have = copy(next, buf[partSize:])
+			a.upload(buf, partSize)
+			buf = next
 			if a.failure() != nil {
 				return got, nil
 			}
@@ -195,7 +200,7 @@ func (a *appending) takeTail(buf []byte) (int, error) {
 	if a.notes.Tail == "" {
 		return 0, nil
 	}
-	tail := &body{ctx: a.ctx, l: a.l, name: a.notes.Tail, end: int64(a.notes.Rest)}
+	tail := &body{ctx: a.ctx, l: a.l, name: a.notes.Tail, tag: a.notes.Tag, end: int64(a.notes.Rest)}
 	if err := tail.open(); err != nil {
 		return 0, err
 	}
@@ -204,19 +209,26 @@ func (a *appending) takeTail(buf []byte) (int, error) {
 }
 
 // rest stores what came after the last whole part. parts tells how many this
-// Append has uploaded.
+// Append has uploaded. A first piece that is short lies under the object's own key:
+// most small objects come in one, and are finished with no further write.
 func (a *appending) rest(buf []byte, have, parts int) {
-	a.notes.Before, a.notes.Tail, a.notes.Rest = a.notes.Tail, "", 0
+	first := a.notes.Upload == "" && a.notes.Tail == ""
+	a.notes.Before, a.notes.Tail, a.notes.Tag, a.notes.Rest = a.notes.Tail, "", "", 0
 	if have >= leastPart {
 		a.upload(buf, have)
 		return
 	}
 	if have > 0 {
 		a.notes.Tail, a.notes.Rest = TailPrefix+a.key+"-"+rand.Text(), have
-		a.wait.Go(func() {
-			a.stop(a.l.put(a.ctx, a.notes.Tail, buf[:have]))
-			a.l.release(buf)
-		})
+		if first {
+			a.notes.Tail = LayerPrefix + a.key
+		}
+		tag, err := a.l.put(a.ctx, a.notes.Tail, buf[:have])
+		a.l.release(buf)
+		if first {
+			a.notes.Tag = tag
+		}
+		a.stop(err)
 	}
 	if parts == 0 && a.notes.Upload != "" { // nothing else asks whether it is still there
 		_, err := a.l.client.ListParts(a.ctx, &s3.ListPartsInput{

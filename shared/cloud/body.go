@@ -18,9 +18,10 @@ type body struct {
 	ctx  context.Context
 	l    *Layers
 	name string
-	at   int64 // of the next byte
-	end  int64 // of the range; < 0 = the object's
-	left int64 // bytes that S3 has still to send
+	tag  string // the entity tag that it must have; "" = any
+	at   int64  // of the next byte
+	end  int64  // of the range; < 0 = the object's
+	left int64  // bytes that S3 has still to send
 	in   io.ReadCloser
 	lost int
 }
@@ -28,6 +29,9 @@ type body struct {
 // open asks for what is still wanted. S3 cuts a range that passes the object's end.
 func (b *body) open() error {
 	in := &s3.GetObjectInput{Bucket: &b.l.bucket, Key: &b.name}
+	if b.tag != "" {
+		in.IfMatch = &b.tag
+	}
 	switch {
 	case b.end >= 0:
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", b.at, b.end-1))

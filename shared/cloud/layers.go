@@ -3,10 +3,12 @@ package cloud
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,9 +32,9 @@ const (
 // Layers keeps objects in an S3 bucket. It implements [store.Layers].
 //
 // An object is a multipart upload. S3 wants parts of at least 5 MiB, all but the
-// last, while the pieces of an upload come in any size: what is left over is an
-// object of its own, the tail, that the next piece begins with. An object that
-// never comes to 5 MiB is a tail only.
+// last, while the pieces of an upload come in any size: a short one is an object of
+// its own, the tail, that the next piece begins with. An object that comes in one
+// short piece is a plain one, written under its key at once.
 //
 // That two Appends of one key are under way is noticed within one process; of
 // two processes, the one whose state the caller keeps wins, and Finish fails if
@@ -64,8 +66,9 @@ func ForLayers(o *s3.Options) {
 // Close does nothing: the client belongs to the caller.
 func (l *Layers) Close() error { return nil }
 
-// Finish completes the multipart upload, or names the tail as the object, which
-// is a copy of less than 5 MiB within S3.
+// Finish is one call: it completes the multipart upload, or looks whether the plain
+// object is the one that was written. Where short pieces came last, what they left
+// as the tail, less than 5 MiB, becomes a part or the object first.
 func (l *Layers) Finish(ctx context.Context, key string, st store.State) error {
 	if err := check(ctx, key); err != nil {
 		return err
@@ -76,11 +79,13 @@ func (l *Layers) Finish(ctx context.Context, key string, st store.State) error {
 	}
 	switch {
 	case st.Size == 0:
-		err = l.put(ctx, LayerPrefix+key, nil)
+		_, err = l.put(ctx, LayerPrefix+key, nil)
+	case n.Whole:
+		return nil
+	case n.Tail == LayerPrefix+key:
+		return l.unchanged(ctx, key, st.Size, n.Tag)
 	case n.Upload == "":
-		_, err = l.client.CopyObject(ctx, &s3.CopyObjectInput{
-			Bucket: &l.bucket, Key: aws.String(LayerPrefix + key), CopySource: aws.String(l.bucket + "/" + n.Tail),
-		})
+		err = l.gather(ctx, key, n)
 	default:
 		err = l.complete(ctx, key, n)
 	}
@@ -100,6 +105,34 @@ func (l *Layers) Finish(ctx context.Context, key string, st store.State) error {
 	}
 	l.drop(ctx, n.Tail, n.Before)
 	return nil
+}
+
+// unchanged wants the plain object to be the one that was written: two processes may
+// have written to it at once.
+func (l *Layers) unchanged(ctx context.Context, key string, size int64, tag string) error {
+	out, err := l.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &l.bucket, Key: aws.String(LayerPrefix + key)})
+	if err != nil {
+		return l.failed(ctx, "finish", key, err)
+	}
+	if aws.ToInt64(out.ContentLength) != size || aws.ToString(out.ETag) != tag {
+		return fmt.Errorf("finish %s: another writer has overwritten it: %w", key, store.ErrNoObject)
+	}
+	return nil
+}
+
+// gather makes a plain object of a tail that several short pieces left.
+func (l *Layers) gather(ctx context.Context, key string, n notes) error {
+	tail := &body{ctx: ctx, l: l, name: n.Tail, end: int64(n.Rest)}
+	if err := tail.open(); err != nil {
+		return err
+	}
+	defer tail.Close()
+	data := make([]byte, n.Rest)
+	if _, err := io.ReadFull(tail, data); err != nil {
+		return err
+	}
+	_, err := l.put(ctx, LayerPrefix+key, data)
+	return err
 }
 
 // complete makes the object of its parts, the tail being the last.
@@ -182,6 +215,44 @@ func (l *Layers) URL(ctx context.Context, key string, o store.URLOptions) (strin
 	return req.URL, nil
 }
 
+// Address is a presigned address that takes the bytes of that length and SHA-256
+// alone: both are signed, and S3 checks what it receives against them.
+func (l *Layers) Address(ctx context.Context, key string, s store.Sent, lives time.Duration) (store.Address, error) {
+	if err := check(ctx, key); err != nil {
+		return store.Address{}, err
+	}
+	sum := base64.StdEncoding.EncodeToString(s.SHA256[:])
+	req, err := s3.NewPresignClient(l.client).PresignPutObject(ctx, &s3.PutObjectInput{
+		Bucket: &l.bucket, Key: aws.String(LayerPrefix + key), ContentLength: &s.Size, ChecksumSHA256: &sum,
+	}, s3.WithPresignExpires(lives))
+	if err != nil {
+		return store.Address{}, l.failed(ctx, "presign", key, err)
+	}
+	a := store.Address{URL: req.URL, Header: map[string]string{}}
+	for name := range req.SignedHeader {
+		if name != "Host" && name != "Content-Length" { // which every client sends by itself
+			a.Header[name] = req.SignedHeader.Get(name)
+		}
+	}
+	return a, nil
+}
+
+// Arrived asks for the object and the sum that S3 has checked.
+func (l *Layers) Arrived(ctx context.Context, key string, s store.Sent) (store.State, error) {
+	if err := check(ctx, key); err != nil {
+		return store.State{}, err
+	}
+	name := LayerPrefix + key
+	out, err := l.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &l.bucket, Key: &name, ChecksumMode: types.ChecksumModeEnabled})
+	if err != nil {
+		return store.State{}, l.failed(ctx, "find", key, err)
+	}
+	if aws.ToInt64(out.ContentLength) != s.Size || aws.ToString(out.ChecksumSHA256) != base64.StdEncoding.EncodeToString(s.SHA256[:]) {
+		return store.State{}, fmt.Errorf("find %s: it is not what was to be sent: %w", key, store.ErrNoObject)
+	}
+	return notes{Tail: name, Whole: true}.state(s.Size), nil
+}
+
 // Delete removes the object, its tail, and the parts of one that is not finished.
 func (l *Layers) Delete(ctx context.Context, key string, st store.State) error {
 	if err := check(ctx, key); err != nil {
@@ -202,24 +273,23 @@ func (l *Layers) Delete(ctx context.Context, key string, st store.State) error {
 			return l.failed(ctx, "abort", key, err)
 		}
 	}
-	for _, k := range []string{n.Tail, n.Before, LayerPrefix + key} {
-		if err := l.remove(ctx, k); err != nil {
-			return l.failed(ctx, "delete", key, err)
-		}
+	l.drop(ctx, n.Tail, n.Before)
+	if err := l.remove(ctx, LayerPrefix+key); err != nil {
+		return l.failed(ctx, "delete", key, err)
 	}
 	return nil
 }
 
-// put writes a small object.
-func (l *Layers) put(ctx context.Context, name string, data []byte) error {
-	_, err := l.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &l.bucket, Key: &name, Body: bytes.NewReader(data)})
-	return err
+// put writes a small object, and tells its entity tag.
+func (l *Layers) put(ctx context.Context, name string, data []byte) (tag string, err error) {
+	out, err := l.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &l.bucket, Key: &name, Body: bytes.NewReader(data)})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.ETag), nil
 }
 
 func (l *Layers) remove(ctx context.Context, name string) error {
-	if name == "" {
-		return nil
-	}
 	_, err := l.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &l.bucket, Key: &name})
 	if missing(err) {
 		return nil
@@ -227,10 +297,13 @@ func (l *Layers) remove(ctx context.Context, name string) error {
 	return err
 }
 
-// drop removes tails that nobody needs any more. The bucket drops what stays.
+// drop removes tails that nobody needs any more, and leaves alone the one that lies
+// where the object does. The bucket drops what stays.
 func (l *Layers) drop(ctx context.Context, names ...string) {
 	for _, n := range names {
-		l.remove(ctx, n)
+		if strings.HasPrefix(n, TailPrefix) {
+			l.remove(ctx, n)
+		}
 	}
 }
 
@@ -249,6 +322,12 @@ func missing(err error) bool {
 	return errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusNotFound
 }
 
+// changed reports whether S3 said that an object is not the one that was asked for.
+func changed(err error) bool {
+	var answer *smithyhttp.ResponseError
+	return errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusPreconditionFailed
+}
+
 // failed is what a call that S3 did not do returns.
 func (l *Layers) failed(ctx context.Context, what, key string, err error) error {
 	var limit *store.LimitError
@@ -257,7 +336,7 @@ func (l *Layers) failed(ctx context.Context, what, key string, err error) error 
 		return ctx.Err()
 	case errors.As(err, &limit):
 		return err
-	case missing(err):
+	case missing(err), changed(err):
 		return fmt.Errorf("%s %s: %w", what, key, store.ErrNoObject)
 	}
 	return fmt.Errorf("%w: S3: %s %s: %w", store.ErrUnavailable, what, key, err)

@@ -86,11 +86,11 @@ func (h *Hub) sweepUpload(ctx context.Context, note store.Item, r *SweepReport) 
 
 // sweepObject deletes an object.
 func (h *Hub) sweepObject(ctx context.Context, note store.Item, r *SweepReport) error {
-	st, err := decode[store.State](note)
-	if err != nil {
+	o, err := decode[unwantedObject](note)
+	if err != nil || h.Now().Before(o.After.Time) {
 		return err
 	}
-	if err := h.remove(ctx, note.Sort, st); err != nil {
+	if err := h.remove(ctx, note.Sort, o.State); err != nil {
 		return err
 	}
 	r.Objects++

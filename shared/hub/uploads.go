@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"hash"
 	"io"
@@ -26,7 +27,12 @@ type Upload struct {
 	// Whole is the digest that a Commit gave whose last chunk is in: repeated, it must
 	// not add that chunk again.
 	Whole string `json:"whole,omitempty"`
+	// Sent is what the client sends past the hub; nil = it sends to the hub.
+	Sent *store.Sent `json:"sent,omitempty"`
 }
+
+// addressLives is how long a client may begin to send past the hub.
+const addressLives = 15 * time.Minute
 
 func (u Upload) sweepKey() store.Key {
 	return sweepKey(sweepUpload, timeKey(u.Started)+"/"+u.ID)
@@ -47,6 +53,52 @@ func (h *Hub) StartUpload(ctx context.Context, g Grant, announced string) (Uploa
 		u.Sums[SHA512] = nil
 	}
 	return u, h.Records.Write(ctx, store.Create(uploadKey(u.ID), encode(u)), store.Put(u.sweepKey(), encode(u)))
+}
+
+// StartDirect begins an upload (role Writer) that the client sends past the hub, to an
+// address that takes the bytes with that digest alone; Commit without a chunk ends it.
+// The address leads nowhere where that cannot be, and the upload is as any other.
+func (h *Hub) StartDirect(ctx context.Context, g Grant, digest string, size int64) (Upload, store.Address, error) {
+	if err := CheckDigest(digest); err != nil {
+		return Upload{}, store.Address{}, err
+	}
+	if size < 0 {
+		return Upload{}, store.Address{}, Fail(BadSize, "a direct upload needs its size")
+	}
+	u := Upload{
+		ID: h.newID(), RepoID: g.RepoID, NamespaceID: g.NamespaceID, Started: h.Now().UnixMilli(),
+		Sent: &store.Sent{Size: size}, Whole: digest,
+	}
+	var a store.Address
+	if algorithmOf(digest) == SHA256 && size > 0 && size <= store.MaxSent {
+		_, err := hex.Decode(u.Sent.SHA256[:], []byte(hexOf(digest)))
+		if err == nil {
+			a, err = h.Layers.Address(ctx, u.ID, *u.Sent, addressLives)
+		}
+		if err != nil {
+			return u, a, err
+		}
+	}
+	if a.URL == "" {
+		u, err := h.StartUpload(ctx, g, algorithmOf(digest))
+		return u, a, err
+	}
+	return u, a, h.Records.Write(ctx, store.Create(uploadKey(u.ID), encode(u)), store.Put(u.sweepKey(), encode(u)))
+}
+
+// arrived is an upload that was sent past the hub, as one whose bytes are all there.
+func (h *Hub) arrived(ctx context.Context, u Upload, digest string) (Upload, error) {
+	if digest != u.Whole {
+		return u, Fail(BadDigest, "the upload was begun for the digest %s", u.Whole)
+	}
+	st, err := h.Layers.Arrived(ctx, u.ID, *u.Sent)
+	if errors.Is(err, store.ErrNoObject) {
+		err = Fail(BadUpload, "nothing has arrived at the upload's address; send the bytes there first, with the headers that came with it")
+	}
+	if err == nil {
+		u.State = st
+	}
+	return u, err
 }
 
 // Upload finds an upload of the granted repository: UploadNotFound if it has none
@@ -108,10 +160,17 @@ func (h *Hub) Append(ctx context.Context, g Grant, id string, c Chunk) (Upload, 
 	if err != nil {
 		return u, err
 	}
+	if u.Sent != nil {
+		return u, sentElsewhere()
+	}
 	if u.Whole != "" {
 		return u, Fail(BadUpload, "the upload has all its bytes: end it with PUT and the digest %s", u.Whole)
 	}
 	return h.append(ctx, u, item, c, "")
+}
+
+func sentElsewhere() error {
+	return Fail(BadUpload, "the bytes of this upload go to the address that came with it; begin another upload to send them here")
 }
 
 // append is Append for an upload that was read as item and is locked. whole is the
@@ -219,7 +278,14 @@ func (h *Hub) Commit(ctx context.Context, g Grant, id, digest string, last Chunk
 	if err != nil {
 		return u, err
 	}
-	if last.Body != nil && u.Whole != digest {
+	switch {
+	case u.Sent != nil && last.Body != nil:
+		return u, sentElsewhere()
+	case u.Sent != nil:
+		if u, err = h.arrived(ctx, u, digest); err != nil {
+			return u, err
+		}
+	case last.Body != nil && u.Whole != digest:
 		if u, err = h.append(ctx, u, item, last, digest); err != nil {
 			return u, err
 		}
@@ -300,7 +366,7 @@ func (h *Hub) commit(ctx context.Context, g Grant, u Upload, digest string) erro
 		}
 		return h.Records.Write(ctx, ops...)
 	})
-	if err == nil && spare {
+	if err == nil && spare && u.Sent == nil { // what is sent past the hub may still arrive
 		h.removeLater(ctx, u.ID, u.State)
 	}
 	return err
@@ -309,6 +375,9 @@ func (h *Hub) commit(ctx context.Context, g Grant, u Upload, digest string) erro
 // verify holds an upload's bytes against the digest that it should have. finished
 // says that it had to finish the object in order to read it again.
 func (h *Hub) verify(ctx context.Context, u Upload, digest string) (finished bool, err error) {
+	if u.Sent != nil { // the storage has held them against it
+		return false, nil
+	}
 	algorithm := algorithmOf(digest)
 	var sum hash.Hash
 	if state, ok := u.Sums[algorithm]; ok {
@@ -367,16 +436,30 @@ func (h *Hub) drop(ctx context.Context, id string) error {
 		}
 		return h.Records.Write(ctx, store.DeleteAt(item.Key, item.Version), store.Delete(u.sweepKey()), u.unwanted())
 	})
-	if err == nil && u.ID != "" {
+	if err == nil && u.ID != "" && u.Sent == nil {
 		h.removeLater(ctx, u.ID, u.State)
 	}
 	return err
 }
 
+// unwantedObject is an object that no record leads to. Until After a client may still
+// send it past the hub, so that removing it earlier would be too early.
+type unwantedObject struct {
+	store.State
+	After Time `json:"after"`
+}
+
 // unwanted notes that no record leads to the upload's object any more.
 func (u Upload) unwanted() store.Op {
-	return store.Put(sweepKey(sweepObject, u.ID), encode(u.State))
+	o := unwantedObject{State: u.State}
+	if u.Sent != nil {
+		o.After = At(time.UnixMilli(u.Started).Add(addressLives + sendingTime))
+	}
+	return store.Put(sweepKey(sweepObject, u.ID), encode(o))
 }
+
+// sendingTime is how long a client may take to send what it has begun to.
+const sendingTime = 24 * time.Hour
 
 // remove deletes an object that was noted as unwanted, and then the note.
 func (h *Hub) remove(ctx context.Context, object string, st store.State) error {

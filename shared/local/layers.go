@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"berth/shared/store"
 )
@@ -309,6 +310,16 @@ func (l *Layers) openToFinish(p place, st store.State) (File, error) {
 
 // URL implements store.Layers. There is none: readers come through the hub.
 func (l *Layers) URL(context.Context, string, store.URLOptions) (string, error) { return "", nil }
+
+// Address implements store.Layers. There is none.
+func (l *Layers) Address(context.Context, string, store.Sent, time.Duration) (store.Address, error) {
+	return store.Address{}, nil
+}
+
+// Arrived implements store.Layers: nothing is ever sent elsewhere.
+func (l *Layers) Arrived(context.Context, string, store.Sent) (store.State, error) {
+	return store.State{}, store.ErrNoObject
+}
 
 // Delete implements store.Layers.
 func (l *Layers) Delete(ctx context.Context, key string, _ store.State) error {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -24,12 +25,10 @@ func startUpload(c *web.Call) error {
 		}
 		return beginUpload(c, q.Get("mount"))
 	}
-	if digest := q.Get("digest"); q.Get("direct") == "1" { // a client that would send the bytes to the store itself
-		if err := hub.CheckDigest(digest); err != nil {
-			return err
-		}
-		return beginUpload(c, digest)
-	} else if digest != "" {
+	if q.Get("direct") == "1" {
+		return beginDirect(c, q.Get("digest"), q.Get("size"))
+	}
+	if digest := q.Get("digest"); digest != "" {
 		chunk := hub.Chunk{Body: c.R.Body, At: -1, Size: c.R.ContentLength}
 		if err := c.Hub.Push(c.Context(), c.Grant, digest, chunk); err != nil {
 			return err
@@ -58,6 +57,30 @@ func beginUpload(c *web.Call, digest string) error {
 	u, err := c.Hub.StartUpload(c.Context(), c.Grant, algorithm)
 	if err != nil {
 		return err
+	}
+	return uploadState(c, u, http.StatusAccepted)
+}
+
+// beginDirect answers with a new upload, and where its bytes go past the hub: a PUT to
+// Berth-Direct-Url with the headers in Berth-Direct-Headers, a JSON object. A PUT of
+// nothing to the upload then ends it. Without those two headers the bytes go to the
+// upload, as ever.
+func beginDirect(c *web.Call, digest, size string) error {
+	n, ok := offset(size)
+	if !ok {
+		return hub.Fail(hub.BadSize, "size must be the number of the blob's bytes, not %q", size)
+	}
+	u, a, err := c.Hub.StartDirect(c.Context(), c.Grant, digest, n)
+	if err != nil {
+		return err
+	}
+	if a.URL != "" {
+		header, err := json.Marshal(a.Header)
+		if err != nil {
+			return err
+		}
+		c.W.Header().Set("Berth-Direct-Url", a.URL)
+		c.W.Header().Set("Berth-Direct-Headers", string(header))
 	}
 	return uploadState(c, u, http.StatusAccepted)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"berth/shared/hub"
 	"berth/shared/store"
@@ -95,6 +96,16 @@ func (u usedLayers) Open(ctx context.Context, key string, offset, length int64) 
 func (u usedLayers) URL(ctx context.Context, key string, o store.URLOptions) (string, error) {
 	u.use.ofLayers(web.ReadLayers)
 	return u.Layers.URL(ctx, key, o)
+}
+
+func (u usedLayers) Address(ctx context.Context, key string, s store.Sent, lives time.Duration) (store.Address, error) {
+	u.use.ofLayers(web.WriteLayers)
+	return u.Layers.Address(ctx, key, s, lives)
+}
+
+func (u usedLayers) Arrived(ctx context.Context, key string, s store.Sent) (store.State, error) {
+	u.use.ofLayers(web.ReadLayers)
+	return u.Layers.Arrived(ctx, key, s)
 }
 
 type usedSealer struct {

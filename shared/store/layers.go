@@ -26,6 +26,21 @@ type URLOptions struct {
 	Lives       time.Duration
 }
 
+// Sent is an object that a client is to send past the hub.
+type Sent struct {
+	Size   int64 // at most [MaxSent]
+	SHA256 [32]byte
+}
+
+// MaxSent is the most bytes of an object that a client may send past the hub.
+const MaxSent = 5 << 30
+
+// Address is where a client sends an object, by PUT, with a header.
+type Address struct {
+	URL    string // "" = nowhere
+	Header map[string]string
+}
+
 // Layers keeps objects: long byte strings that are written once, piece by piece,
 // and then never change. A key is 8 to 128 characters of [a-z0-9-], chosen by
 // the caller, used for one object and never again. All methods are safe for
@@ -46,7 +61,7 @@ type Layers interface {
 	Finish(ctx context.Context, key string, st State) error
 
 	// Open reads length bytes from offset; a length < 0 means to the end. The
-	// object must be finished, else ErrNoObject. The reader ends in io.ErrUnexpectedEOF
+	// object must be finished, else ErrNoObject or what there is of it. The reader ends in io.ErrUnexpectedEOF
 	// where the object is shorter than offset+length. It is an io.WriterTo or a
 	// plain *os.File section where the backend can do better than a copy.
 	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
@@ -54,6 +69,14 @@ type Layers interface {
 	// URL is an address at which a client can read the finished object itself, or ""
 	// if this backend has none. It does not check that the object is there.
 	URL(ctx context.Context, key string, o URLOptions) (string, error)
+
+	// Address is where a client can send the whole object itself within so long; nowhere
+	// if this backend has no such place. It takes those very bytes and no others.
+	Address(ctx context.Context, key string, s Sent, lives time.Duration) (Address, error)
+
+	// Arrived is the state of an object that was sent to its address, to be finished as
+	// any other; ErrNoObject while it was not.
+	Arrived(ctx context.Context, key string, s Sent) (State, error)
 
 	// Delete removes the object, finished or not; one that is not there is no error.
 	// st is the last known state, needed to free an unfinished one.

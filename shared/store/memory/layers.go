@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"berth/shared/store"
 )
@@ -139,6 +140,16 @@ func (s short) Read(p []byte) (int, error) {
 
 // URL implements store.Layers. There is none.
 func (m *Layers) URL(context.Context, string, store.URLOptions) (string, error) { return "", nil }
+
+// Address implements store.Layers. There is none.
+func (m *Layers) Address(context.Context, string, store.Sent, time.Duration) (store.Address, error) {
+	return store.Address{}, nil
+}
+
+// Arrived implements store.Layers: nothing is ever sent elsewhere.
+func (m *Layers) Arrived(context.Context, string, store.Sent) (store.State, error) {
+	return store.State{}, store.ErrNoObject
+}
 
 // Delete implements store.Layers.
 func (m *Layers) Delete(ctx context.Context, key string, _ store.State) error {
