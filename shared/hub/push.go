@@ -113,22 +113,19 @@ func (h *Hub) pushed(hooks store.Item, g Grant, m Manifest, tags []string, now T
 // read reads all that the push depends on, and judges it.
 func (p *push) read(ctx context.Context) (seen, error) {
 	id := p.grant.RepoID
-	keys := []store.Key{repositoryKey(id), manifestKey(id, p.digest), hooksKey(p.grant.NamespaceID), namespaceKey(p.grant.Namespace)}
+	refs := p.references()
+	fixed := 4 + len(p.tags)
+	keys := append(make([]store.Key, 0, fixed+len(refs)),
+		repositoryKey(id), manifestKey(id, p.digest), hooksKey(p.grant.NamespaceID), namespaceKey(p.grant.Namespace))
 	for _, tag := range p.tags {
 		keys = append(keys, tagKey(id, tag))
 	}
-	fixed := len(keys)
-	refs := p.references()
 	for _, r := range refs {
 		keys = append(keys, r.key(id))
 	}
-	items := make([]store.Item, 0, len(keys))
-	for chunk := range slices.Chunk(keys, store.MaxGet) {
-		got, err := p.hub.Records.Get(ctx, chunk...)
-		if err != nil {
-			return seen{}, err
-		}
-		items = append(items, got...)
+	items, err := p.hub.getAll(ctx, keys)
+	if err != nil {
+		return seen{}, err
 	}
 	s := seen{repo: items[0], manifest: items[1], hooks: items[2], namespace: items[3], tags: items[4:fixed]}
 	repo, err := p.hub.mutable(p.grant, s.repo)

@@ -97,6 +97,9 @@ func (h *Hub) views(ctx context.Context, c Caller, list []listed) ([]RepositoryV
 
 // getAll reads any number of items, in the order of their keys.
 func (h *Hub) getAll(ctx context.Context, keys []store.Key) ([]store.Item, error) {
+	if len(keys) <= store.MaxGet {
+		return h.Records.Get(ctx, keys...)
+	}
 	items := make([]store.Item, 0, len(keys))
 	for len(keys) > 0 {
 		n := min(len(keys), store.MaxGet)

@@ -147,7 +147,7 @@ func (r *Records) checkpoint(changes *overlay, number uint64, version int64) err
 		if err != nil {
 			return err
 		}
-		at, more, err = fillIn(tx, changes, at, r.full/2)
+		at, more, err = fillIn(tx, changes, at, r.part)
 		if err == nil && !more {
 			err = note(tx, number, version)
 		}

@@ -42,6 +42,7 @@ type Records struct {
 	disk  Disk
 	name  string
 	full  int64 // bytes after which a journal is full
+	part  int64 // bytes of changes that one transaction of the database takes over
 	view  atomic.Pointer[view]
 	queue queue
 	ended chan struct{}  // closed by Close
@@ -86,7 +87,7 @@ func OpenRecordsOn(disk Disk, path string, journalSize int64) (*Records, error) 
 		db.Close()
 		return nil, fmt.Errorf("opening the records at %s: %w", path, err)
 	}
-	r := &Records{db: db, disk: disk, name: path, ended: make(chan struct{}), full: journalSize}
+	r := &Records{db: db, disk: disk, name: path, ended: make(chan struct{}), full: journalSize, part: journalSize / 2}
 	r.queue.ready.L = &r.queue.mu
 	if err = r.openJournals(); err != nil {
 		r.closeFiles()

@@ -43,9 +43,9 @@ func (r *recorder) Commit(name string, transaction func() error) error {
 	return nil
 }
 
-// A transaction of the database writes its pages in their order and flushes them, and
-// then writes and flushes one of the first two pages, which makes it count. The
-// power is cut after each of these writes.
+// A checkpoint is several transactions of the database. Each writes its pages in their
+// order and flushes them, and then writes and flushes one of the first two pages, which
+// makes it count. The power is cut after each of these writes.
 func TestEveryPrefixOfACheckpoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "records.db")
 	disk := &recorder{Disk: System}
@@ -55,6 +55,8 @@ func TestEveryPrefixOfACheckpoint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.part = 10 << 10
+		before := len(disk.commits)
 		fillUp(t, r, round*each, (round+1)*each)
 		if round > 0 { // changes and deletes what the database has
 			if err = r.Write(t.Context(), store.Put(number(0), bytes.Repeat([]byte{byte(round)}, 1024))); err != nil {
@@ -64,7 +66,12 @@ func TestEveryPrefixOfACheckpoint(t *testing.T) {
 		if err = r.Close(); err != nil {
 			t.Fatal(err)
 		}
-		disk.commits[len(disk.commits)-1].acked = (round + 1) * each
+		if parts := len(disk.commits) - before; parts < 4 {
+			t.Errorf("the checkpoint was %d transactions", parts)
+		}
+		for i := before; i < len(disk.commits); i++ {
+			disk.commits[i].acked = (round + 1) * each
+		}
 	}
 	prefixes := 0
 	for i, c := range disk.commits {
