@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"berth/shared/store"
 )
 
@@ -282,6 +284,47 @@ func TestWritersShareAFlush(t *testing.T) {
 	if n := disk.syncs - before; n != 2 {
 		t.Errorf("%d flushes for one write and then 40 at once, want 2", n)
 	}
+}
+
+// After writes of many at once, a journal gets longer before the database takes it
+// over; it does when there is time.
+func TestManyWritersFillAJournalFurther(t *testing.T) {
+	disk := &faulty{Disk: System}
+	r := openFaulty(t, disk, filepath.Join(t.TempDir(), "records.db"))
+	gate := make(chan struct{})
+	disk.set(func(f *faulty) { f.gate = gate })
+	var all sync.WaitGroup
+	put := func(n int) {
+		if err := r.Write(t.Context(), store.Put(number(n), make([]byte, 1024))); err != nil {
+			t.Error(err)
+		}
+	}
+	all.Go(func() { put(0) })
+	<-gate
+	for n := range calmGroup + 1 {
+		all.Go(func() { put(1 + n) })
+	}
+	waitFor(t, func() bool { r.queue.mu.Lock(); defer r.queue.mu.Unlock(); return len(r.queue.wait) == calmGroup+1 })
+	gate <- struct{}{}
+	all.Wait()
+	const items = 20
+	fillUp(t, r, calmGroup+2, items)
+	taken := func() (n int) {
+		if err := r.db.View(func(tx *bbolt.Tx) error {
+			return tx.Bucket([]byte(store.Tags)).ForEach(func(_, _ []byte) error { n++; return nil })
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if v := r.view.Load(); v.frozen != nil || taken() > 0 {
+		t.Errorf("the database takes over, and has %d items", taken())
+	}
+	if err := r.queue.run(&change{done: make(chan struct{}, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return taken() == items })
+	wantItems(t, r, items)
 }
 
 // Whatever goes wrong with the disk, the state from before stays good, and the call
