@@ -3,6 +3,7 @@ package templates_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -201,7 +202,7 @@ func TestAlarms(t *testing.T) {
 		filters[m["MetricNamespace"].(string)+" "+m["MetricName"].(string)] = true
 	}
 	topic := "<" + a.one(t, "AWS::SNS::Topic").name() + ">"
-	watched := map[string]bool{}
+	watched, metrics := map[string]bool{}, 0
 	for _, alarm := range a.of("AWS::CloudWatch::Alarm") {
 		if got := a.texts(alarm.stack, alarm.Properties["AlarmActions"]); !slices.Equal(got, []string{topic}) {
 			t.Errorf("%s tells %v", alarm.name(), got)
@@ -212,6 +213,7 @@ func TestAlarms(t *testing.T) {
 				continue
 			}
 			metric = metric["Metric"].(map[string]any)
+			metrics++
 			name := fmt.Sprint(metric["Namespace"], " ", metric["MetricName"])
 			if strings.HasPrefix(name, "Berth/") && !filters[name] {
 				t.Errorf("%s looks at %s, which no filter counts", alarm.name(), name)
@@ -243,6 +245,18 @@ func TestAlarms(t *testing.T) {
 		if !watched[name] {
 			t.Errorf("nobody watches %s", name)
 		}
+	}
+	// CloudWatch charges for each metric of an alarm.
+	text, err := os.ReadFile("../infra/cost/prices.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var prices struct{ Assumed map[string]float64 }
+	if err := json.Unmarshal(text, &prices); err != nil {
+		t.Fatal(err)
+	}
+	if got := float64(metrics - 2); prices.Assumed["alarm.metrics"] != got { // two are ingest's
+		t.Errorf("without ingest alarms have %v metrics, prices.json says %v", got, prices.Assumed["alarm.metrics"])
 	}
 	var body struct{ Widgets []any }
 	dashboard := a.one(t, "AWS::CloudWatch::Dashboard")

@@ -142,10 +142,7 @@ func uploadNeeds() web.Needs {
 // that streams.
 func (a *app) service() {
 	stack := a.stack("ingest", "Berth: the service that takes uploads of any size")
-	cluster := awsecs.NewCfnCluster(stack, jsii.String("Cluster"), &awsecs.CfnClusterProps{
-		ClusterName:     jsii.String(a.Prefix),
-		ClusterSettings: []any{&awsecs.CfnCluster_ClusterSettingsProperty{Name: jsii.String("containerInsights"), Value: jsii.String("enabled")}},
-	})
+	cluster := awsecs.NewCfnCluster(stack, jsii.String("Cluster"), &awsecs.CfnClusterProps{ClusterName: jsii.String(a.Prefix)})
 	own := awsec2.NewCfnSecurityGroup(stack, jsii.String("TaskDoor"), &awsec2.CfnSecurityGroupProps{
 		GroupDescription: jsii.String("The load balancer to ingest"), VpcId: a.ingest.vpc.VpcId(),
 		SecurityGroupIngress: []any{&awsec2.CfnSecurityGroup_IngressProperty{

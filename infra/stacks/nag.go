@@ -43,6 +43,7 @@ var exceptions = map[string][]exception{
 		{"AwsSolutions-CB5", "Builds need buildah, which CodeBuild's images do not have; Debian's has nothing else", nil},
 	},
 	"ingest": {
+		{"AwsSolutions-ECS4", "Container Insights costs more than the task; the balancer's metrics and the service's own tell of one container enough", nil},
 		{"AwsSolutions-ECS2", "The variables are names and addresses; secrets come from Secrets Manager when the service starts", nil},
 	},
 }
