@@ -22,7 +22,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 NODE := PATH='$(CURDIR)/infra/node/node_modules/.bin':"$$PATH"
 AWS  := ./infra/... ./template-tests/...
 
-.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench bench-builds clean help deployables node synth deploy destroy smoke cfn-lint sim sim-test sim-programs
+.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench bench-builds clean help deployables node synth deploy destroy costs smoke cfn-lint sim sim-test sim-programs
 
 help: ## list what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ deploy: node deployables ## put the hub into the AWS account of the environment 
 
 destroy: node ## take it out again, without tables, layers and keys (CONTEXT)
 	$(CDK) destroy --all $(CONTEXT) -c built=none
+
+costs: ## write docs/cost.md anew, from sim/COUNTS.md and infra/cost/prices.json
+	@go run ./infra/cost > .make/cost.md && mv .make/cost.md docs/cost.md
 
 smoke: ## check on a deployed hub what only a deployed one can show: make smoke URL=https://hub.example.com (BERTH_ADMIN_PASSWORD)
 	@go run ./infra/smoke $(SMOKEFLAGS) $(URL)

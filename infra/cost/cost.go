@@ -1,7 +1,7 @@
 // Command cost writes docs/cost.md: what Berth costs on AWS, from the operations that
 // the simulation counted (sim/COUNTS.md), prices.json and the templates' alarms.
 //
-//	go run ./infra/cost > docs/cost.md
+//	make costs
 package main
 
 import (

@@ -65,7 +65,7 @@ func TestDocument(t *testing.T) {
 	}
 	got, err := os.ReadFile("../../docs/cost.md")
 	if err != nil || string(got) != want {
-		t.Errorf("docs/cost.md is old (%v): go run ./infra/cost > docs/cost.md", err)
+		t.Errorf("docs/cost.md is old (%v): make costs", err)
 	}
 	if strings.Contains(want, "NaN") || strings.Contains(want, "%!") {
 		t.Error(want)
