@@ -1,7 +1,6 @@
 // Command cost writes docs/cost.md: what Berth costs on AWS, from the operations that
-// the simulation counted (sim/COUNTS.md), prices.json and the templates' alarms.
-//
-//	make costs
+// the simulation counted and from prices.json. counts.md is a copy of sim/COUNTS.md
+// that make costs renews before it runs this.
 package main
 
 import (
@@ -15,6 +14,9 @@ import (
 
 //go:embed prices.json
 var priceList []byte
+
+//go:embed counts.md
+var counts string
 
 // prices are dollars by what they are of; assumed is what no count says.
 type prices struct {
@@ -84,16 +86,12 @@ func (p prices) dollars(direct, after counted, requests float64) float64 {
 }
 
 func main() {
-	page, err := os.ReadFile("sim/COUNTS.md")
-	if err == nil {
-		var out string
-		if out, err = document(string(page)); err == nil {
-			fmt.Print(out)
-			return
-		}
+	out, err := document(counts)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cost:", err)
+		os.Exit(1)
 	}
-	fmt.Fprintln(os.Stderr, "cost:", err)
-	os.Exit(1)
+	fmt.Print(out)
 }
 
 func load() (p prices, err error) {

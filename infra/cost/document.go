@@ -82,8 +82,9 @@ func document(counts string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# What Berth costs on AWS
 
-Written by `+"`make costs`"+` from what the simulation counted ([COUNTS.md](../sim/COUNTS.md)) and the prices of
-`+"`infra/cost/prices.json`"+`: %s, %s. %s
+Written by `+"`make costs`"+` from what the simulation counted ([counts.md](../infra/cost/counts.md)) and the prices of
+`+"`infra/cost/prices.json`"+`: %s, %s.
+%s
 
 ## Each use
 
@@ -98,13 +99,13 @@ Written by `+"`make costs`"+` from what the simulation counted ([COUNTS.md](../s
 		}
 		fmt.Fprintf(&b, "| %s | %.2f | %.7f | 0 |\n", s.name, each*1e6, each)
 	}
-	c, ok := direct[buildOperation]
-	if !ok {
-		return "", fmt.Errorf("sim/COUNTS.md does not tell of %q", buildOperation)
-	}
 	machine := p.Assumed["build.minutes"] * p.Prices["codebuild.minute"]
-	build := machine + p.Assumed["build.transitions"]*p.Prices["states.transition"] + p.dollars(c, after[buildOperation], c.functions)
-	fmt.Fprintf(&b, "| a build of %.0f minutes | %.2f | %.5f | %.5f |\n", p.Assumed["build.minutes"], build*1e6, build, machine)
+	if c, ok := direct[buildOperation]; ok {
+		build := machine + p.Assumed["build.transitions"]*p.Prices["states.transition"] + p.dollars(c, after[buildOperation], c.functions)
+		fmt.Fprintf(&b, "| a build of %.0f minutes | %.2f | %.5f | %.5f |\n", p.Assumed["build.minutes"], build*1e6, build, machine)
+	} else {
+		fmt.Fprintf(&b, "| a build of %.0f minutes | not counted: %s | | %.5f |\n", p.Assumed["build.minutes"], buildOperation, machine)
+	}
 	without, ingest := idle(p)
 	fmt.Fprintf(&b, `
 What bytes cost comes to that, and is more than all of it where images are large:

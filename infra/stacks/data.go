@@ -54,7 +54,7 @@ func (a *app) table(stack cdk.Stack, t store.Table) {
 	}))
 }
 
-// bucket makes the layers' bucket. Objects are never overwritten, so versions serve
+// bucket makes the layers' bucket. Objects are seldom overwritten, so versions serve
 // one thing: a layer that was deleted can be brought back for as long as the tables
 // can be set back to a time when it was there.
 func (a *app) bucket(stack cdk.Stack) {
