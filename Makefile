@@ -84,7 +84,7 @@ sim-programs: node ## what the simulation runs: functions, ingest and runner for
 	@set -e; for ingest in on off; do \
 		out=$(SIM)/cdk.out; [ $$ingest = on ] || out=$(SIM)/cdk.out-ingest-off; rm -rf $$out; \
 		CDK_OUTDIR=$$out $(NODE) go run ./infra -c built=none -c ingest=$$ingest \
-			-c allowedHosts=127.0.0.1,localhost -c mailFrom=hub@berth.example >/dev/null; \
+			-c allowedHosts=127.0.0.1,localhost,$$(hostname) -c mailFrom=hub@berth.example >/dev/null; \
 	done
 
 cfn-lint: node ## hold the templates against CloudFormation's schemas, where cfn-lint can be had

@@ -101,6 +101,16 @@ func remoteHub(at string) (*server, error) {
 	return &server{client: client{base: strings.TrimSuffix(at, "/"), user: "admin", password: os.Getenv("BERTH_ADMIN_PASSWORD")}, host: u.Host}, nil
 }
 
+// buildingHub is the hub that BERTH_E2E_URL names, or one for this test alone. The one
+// that is named must run builds, and let them reach 127.0.0.1.
+func buildingHub(t *testing.T, args ...string) *server {
+	t.Helper()
+	if os.Getenv("BERTH_E2E_URL") != "" {
+		return theHub(t)
+	}
+	return ownHub(t, args...)
+}
+
 // ownHub starts a hub for this test alone, stopped when the test ends.
 func ownHub(t *testing.T, args ...string) *server {
 	t.Helper()

@@ -91,13 +91,12 @@ func Start(o Options) (s *Stack, err error) {
 		return s, err
 	}
 	s.URL = "http://" + front.Addr().String()
-	services, err := s.listen("127.0.0.1:0")
+	host, address := otherHost()
+	services, err := s.listen(net.JoinHostPort(address, "0"))
 	if err != nil {
 		return s, err
 	}
-	// Layers come from another host than the hub's, as on AWS: clients do not take the
-	// hub's credentials along. Where the hub is 127.0.0.1, localhost is another.
-	s.services = fmt.Sprintf("http://localhost:%d", services.Addr().(*net.TCPAddr).Port)
+	s.services = fmt.Sprintf("http://%s:%d", host, services.Addr().(*net.TCPAddr).Port)
 	for _, step := range []func() error{s.publicURL, s.keep, s.functions, s.builds, s.triggers} {
 		if err := step(); err != nil {
 			return s, err
@@ -110,6 +109,20 @@ func Start(o Options) (s *Stack, err error) {
 	}
 	s.serve(front, handler)
 	return s, nil
+}
+
+// otherHost is a name of this machine that is not the hub's, and the address that it
+// stands for. Layers come from another host than the hub, as on AWS: clients do not
+// take the hub's credentials along, and builds reach it by their proxy, which they
+// do not ask about localhost.
+func otherHost() (name, address string) {
+	name, err := os.Hostname()
+	if err == nil {
+		if found, err := net.DefaultResolver.LookupIP(context.Background(), "ip4", name); err == nil && len(found) > 0 {
+			return name, found[0].String()
+		}
+	}
+	return "localhost", "127.0.0.1"
 }
 
 func cmpOr(a, b string) string {
