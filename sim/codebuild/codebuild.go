@@ -44,13 +44,12 @@ type Build struct {
 // CodeBuild runs builds.
 type CodeBuild struct {
 	project Project
-	limit   int // of builds at a time; 0 = none
 	changed func(Build)
 	said    *tail.Buffer
 
 	mu      sync.Mutex
+	limit   int // of builds at a time; 0 = none
 	running int
-	started int
 }
 
 // New runs builds of a project, at most some at a time. changed is told of each that starts or ends.
@@ -70,7 +69,6 @@ func (c *CodeBuild) Run(ctx context.Context, env map[string]string) (Build, erro
 		return Build{}, ErrLimit
 	}
 	c.running++
-	c.started++
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
@@ -93,11 +91,18 @@ func (c *CodeBuild) Run(ctx context.Context, env map[string]string) (Build, erro
 	return b, nil
 }
 
-// Started tells how many builds were started.
-func (c *CodeBuild) Started() int {
+// Running tells how many builds run.
+func (c *CodeBuild) Running() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.started
+	return c.running
+}
+
+// Limit changes how many builds may run at a time; 0 = any number.
+func (c *CodeBuild) Limit(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = n
 }
 
 // Said is what the builds have written last.

@@ -10,30 +10,37 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"berth/shared/hub"
+	"berth/shared/local"
 	"berth/shared/routes"
 	"berth/shared/store/memory"
 	"berth/shared/store/storetest"
 )
 
-// local is a hub in this process, whose calls of the store are counted. A call is
-// one call of DynamoDB: the store refuses what DynamoDB does not do in one.
-type local struct {
+// counting is a hub in this process, whose calls of the store are counted. A call is
+// one call of DynamoDB: every store refuses what DynamoDB does not do in one.
+type counting struct {
 	hub     *hub.Hub
 	calls   *storetest.CountedRecords
 	handler http.Handler
 	secret  string
 }
 
-func newLocal(t *testing.T) *local {
+func newLocal(t *testing.T) *counting {
 	t.Helper()
 	key := []byte(strings.Repeat("k", 32))
-	l := &local{calls: storetest.Count(memory.NewRecords()), secret: password}
+	records, err := local.OpenRecords(filepath.Join(t.TempDir(), "records"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { records.Close() })
+	l := &counting{calls: storetest.Count(records), secret: password}
 	l.hub = hub.New(l.calls, memory.NewLayers(), hub.Keys{Registry: key, SDK: key, Seal: key}, hub.Options{
 		PublicURL: &url.URL{Scheme: "https", Host: "hub.example.com"},
 	})
@@ -50,7 +57,7 @@ func newLocal(t *testing.T) *local {
 	return l
 }
 
-func (l *local) do(t *testing.T, want int, method, at, body string, contentType ...string) answer {
+func (l *counting) do(t *testing.T, want int, method, at, body string, contentType ...string) answer {
 	t.Helper()
 	r := httptest.NewRequest(method, at, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
@@ -74,7 +81,7 @@ const few, many = 100, 100_000
 func TestCostOfMany(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		fill  func(t *testing.T, l *local, n int)
+		fill  func(t *testing.T, l *counting, n int)
 		pages []string // each with the next one that it links to
 		finds []string
 	}{
@@ -130,7 +137,7 @@ func next(t *testing.T, at string, a answer) string {
 var linked = regexp.MustCompile(`<([^>]+)>; *rel="?next"?`)
 
 // costs asks, and tells what each answer cost.
-func (l *local) costs(t *testing.T, pages, finds []string) (costs []string) {
+func (l *counting) costs(t *testing.T, pages, finds []string) (costs []string) {
 	t.Helper()
 	cost := func(name, at string) answer {
 		l.calls.Take()
@@ -162,7 +169,7 @@ func (l *local) costs(t *testing.T, pages, finds []string) (costs []string) {
 	return costs
 }
 
-func fillTags(t *testing.T, l *local, n int) {
+func fillTags(t *testing.T, l *counting, n int) {
 	t.Helper()
 	i := newImage(1)
 	for _, blob := range [][]byte{i.config, i.layer} {
@@ -173,14 +180,14 @@ func fillTags(t *testing.T, l *local, n int) {
 	}
 }
 
-func fillRepositories(t *testing.T, l *local, n int) {
+func fillRepositories(t *testing.T, l *counting, n int) {
 	t.Helper()
 	for k := range n {
 		l.do(t, 201, "POST", "/v1/repositories/admin", fmt.Sprintf(`{"repo_name":"r%06d","is_public":true}`, k))
 	}
 }
 
-func fillBuilds(t *testing.T, l *local, n int) {
+func fillBuilds(t *testing.T, l *counting, n int) {
 	t.Helper()
 	l.do(t, 201, "POST", "/v1/repositories/admin",
 		`{"repo_name":"b","build_config":{"code_repo_client":"Simple","code_repo_clone_url":"https://code.example/a.git","tag_configs":[{}]}}`)

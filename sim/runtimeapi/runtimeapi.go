@@ -112,10 +112,13 @@ func (f *Function) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 // Said is the end of what the process has written so far.
 func (f *Function) Said() string { return f.said.String() }
 
-// Resident is the most memory that the process has had at a time, in bytes; 0 if
-// that cannot be told.
-func (f *Function) Resident() int64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.process.Process.Pid))
+// Resident is the most memory that the process has had at a time, see [Resident].
+func (f *Function) Resident() int64 { return Resident(f.process.Process.Pid) }
+
+// Resident is the most memory that a process has had at a time, in bytes; 0 if that
+// cannot be told.
+func Resident(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}

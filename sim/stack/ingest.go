@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"berth/sim/runtimeapi"
 	"berth/sim/tail"
 )
 
@@ -76,6 +77,9 @@ func (s *Stack) ingest() (http.Handler, error) {
 		Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true},
 	}, nil
 }
+
+// IngestMemory is the most memory that ingest has had, in bytes.
+func (s *Stack) IngestMemory() int64 { return runtimeapi.Resident(s.ingestPID) }
 
 // healthy waits until an address answers 200.
 func healthy(url string, patience time.Duration) error {
