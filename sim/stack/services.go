@@ -18,6 +18,7 @@ import (
 	"berth/sim/eventbus"
 	"berth/sim/kms"
 	"berth/sim/secrets"
+	"berth/sim/ses"
 )
 
 var quiet = log.New(io.Discard, "", 0)
@@ -53,6 +54,16 @@ func (s *Stack) keep() error {
 		}
 	}
 	s.door.services["secretsmanager"] = secrets.New(values)
+	var senders []string
+	for _, r := range s.app.Of("AWS::SES::EmailIdentity") {
+		name, err := s.app.Name(r)
+		if err != nil {
+			return err
+		}
+		senders = append(senders, name)
+	}
+	s.mails = ses.New(senders...)
+	s.door.services["ses"] = s.mails
 	var buses []string
 	for _, r := range s.app.Of("AWS::Events::EventBus") {
 		name, err := s.app.Name(r)

@@ -27,6 +27,7 @@ import (
 	"berth/sim/eventbus"
 	"berth/sim/iam"
 	"berth/sim/lambda"
+	"berth/sim/ses"
 	"berth/sim/sqs"
 	"berth/sim/states"
 	"berth/sim/template"
@@ -57,6 +58,7 @@ type Stack struct {
 	build     *codebuild.CodeBuild
 	tables    *dynamodb.DB
 	queues    *sqs.SQS
+	mails     *ses.SES
 	stands    map[string]string // what stands for texts that the templates cannot know
 	ticks     map[string]func(context.Context) error
 	codes     map[string]string          // folders of functions by their names
@@ -286,6 +288,9 @@ func (s *Stack) DynamoDB() *dynamodb.DB { return s.tables }
 
 // SQS is the emulator of the queues, for its faults.
 func (s *Stack) SQS() *sqs.SQS { return s.queues }
+
+// SES is the emulator that mails are sent by, for what was sent.
+func (s *Stack) SES() *ses.SES { return s.mails }
 
 // Lambda runs the functions.
 func (s *Stack) Lambda() *lambda.Lambda { return s.lambda }
