@@ -36,9 +36,11 @@ func asks(service string, r *http.Request, body []byte) (op string, needs []iam.
 // resources tells what calls of a service act on.
 var resources = map[string]func(action string, body []byte) ([]iam.Ask, error){
 	"dynamodb": tableAsks,
-	"sqs": member("QueueUrl", func(url string) string {
-		return "arn:aws:sqs:" + here + ":" + url[strings.LastIndexByte(url, '/')+1:]
-	}),
+	"sqs": func(action string, body []byte) ([]iam.Ask, error) { // a batch needs the right of one
+		return member("QueueUrl", func(url string) string {
+			return "arn:aws:sqs:" + here + ":" + url[strings.LastIndexByte(url, '/')+1:]
+		})(strings.TrimSuffix(action, "Batch"), body)
+	},
 	"kms":            kmsAsks,
 	"secretsmanager": member("SecretId", itself),
 	"states": func(action string, body []byte) ([]iam.Ask, error) {
