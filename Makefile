@@ -80,7 +80,7 @@ sim-programs: node ## what the simulation runs: functions, ingest and runner for
 	@$(MAKE) --no-print-directory functions ARCH=$$(go env GOHOSTARCH)
 	@mkdir -p $(SIM) && rm -f $(SIM)/functions
 	@a=$$(go env GOHOSTARCH); [ $$a = arm64 ] && a= || a=-$$a; ln -s ../functions$$a $(SIM)/functions
-	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(SIM)/ $(wildcard ./cmd/ingest ./cmd/runner)
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(SIM)/ ./cmd/ingest ./cmd/runner
 	@set -e; for ingest in on off; do \
 		out=$(SIM)/cdk.out; [ $$ingest = on ] || out=$(SIM)/cdk.out-ingest-off; rm -rf $$out; \
 		CDK_OUTDIR=$$out $(NODE) go run ./infra -c built=none -c ingest=$$ingest \

@@ -185,7 +185,7 @@ func TestBuildsWaitForCodeBuild(t *testing.T) {
 func (k *counts) build() {
 	k.c.buildRepository(k.t, "built", gitRepository(k.t, shell(k.t, "echo one line")))
 	var id string
-	k.twice("build an image of one step", func(int) {
+	k.twice(aBuild, func(int) {
 		id = k.c.build(k.t, "built")
 		settle(k.t, k.s)
 	})

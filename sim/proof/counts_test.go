@@ -43,7 +43,7 @@ func (k *counts) of(name string, do func()) {
 	direct, after := sums(used, false), sums(used, true)
 	k.row(name, direct)
 	if after != (cost{}) {
-		k.row("… and what follows it", after)
+		k.row("… and what follows: "+name, after)
 	}
 	k.costs[name] = direct
 }
@@ -96,7 +96,8 @@ Counted in the simulation by ` + "`make sim-test`" + `, which fails if it counts
 writes this page anew. Each operation is asked for by an access token, with its function warm. Reads and
 writes are calls of DynamoDB; their units are what an on-demand table charges: a consistent read of up to 4 KB, a write
 of up to 1 KB, and two of these for each item of a transaction. Bytes are those of bodies that go through functions.
-Calls of S3 that a client makes with an address that it was given are not among them.
+Calls of S3 that a client makes with an address that it was given are not among them. A build's figures vary a
+little from run to run, for its runner reports what has gathered in a while; they are not compared.
 
 | Operation | Reads | Read units | Writes | Write units | S3 calls | Messages | KMS calls | Functions | Bytes through functions |
 |---|---|---|---|---|---|---|---|---|---|
@@ -126,10 +127,24 @@ func TestCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if have, err := os.ReadFile(path); err != nil || string(have) != page {
+	if have, err := os.ReadFile(path); err != nil || steady(string(have)) != steady(page) {
 		t.Errorf("COUNTS.md says otherwise (%v); counted is\n%s", err, page)
 	}
 }
+
+// steady leaves out what depends on how fast things are: a runner reports what has
+// gathered in a while.
+func steady(page string) string {
+	var kept []string
+	for line := range strings.Lines(page) {
+		if !strings.Contains(line, aBuild) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
+}
+
+const aBuild = "build an image of one step"
 
 // twice runs an operation on two different things and counts the second time.
 func (k *counts) twice(name string, do func(n int)) {
