@@ -3,7 +3,6 @@ package cloud
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 
 	"berth/shared/hub"
@@ -47,9 +46,9 @@ func hintAgain(ctx context.Context, h *hub.Hub, _ json.RawMessage) (any, error) 
 // eachMessage handles the messages of a batch, all at the same time, and answers
 // with those that are to come again.
 func eachMessage(ctx context.Context, h *hub.Hub, event json.RawMessage, do func(ctx context.Context, body string) error) (any, error) {
-	var batch events.SQSEvent
-	if err := json.Unmarshal(event, &batch); err != nil {
-		return nil, fmt.Errorf("the event is no batch of a queue: %w", err)
+	batch, err := readEvent[events.SQSEvent](event)
+	if err != nil {
+		return nil, err
 	}
 	return inTime(ctx, func(ctx context.Context) (events.SQSEventResponse, error) {
 		failed := make([]error, len(batch.Records))

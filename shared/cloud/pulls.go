@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"berth/shared/hub"
 
@@ -14,9 +13,9 @@ import (
 // countPulls counts a batch of pulls: those of each repository together. If they
 // cannot be counted, all of that repository come again.
 func countPulls(ctx context.Context, h *hub.Hub, event json.RawMessage) (any, error) {
-	var batch events.SQSEvent
-	if err := json.Unmarshal(event, &batch); err != nil {
-		return nil, fmt.Errorf("the event is no batch of a queue: %w", err)
+	batch, err := readEvent[events.SQSEvent](event)
+	if err != nil {
+		return nil, err
 	}
 	return inTime(ctx, func(ctx context.Context) (events.SQSEventResponse, error) {
 		failed := make([]error, len(batch.Records))

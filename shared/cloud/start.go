@@ -84,13 +84,21 @@ type EventFunction func(context.Context, json.RawMessage) (any, error)
 func NewEventFunction(name string, getenv func(string) string, options ...Option) (EventFunction, error) {
 	all := routes.Events()
 	i := slices.IndexFunc(all, func(e routes.Event) bool { return e.Name == name })
-	handle, ok := handlers[name]
-	if i < 0 || !ok {
+	if i < 0 {
 		return nil, fmt.Errorf("there is no event %q", name)
 	}
 	h, err := open(inLambda(getenv), hub.Keys{}, all[i].Needs, options)
 	if err != nil {
 		return nil, err
+	}
+	return On(h, name)
+}
+
+// On is what the function of an event does on a hub.
+func On(h *hub.Hub, name string) (EventFunction, error) {
+	handle, ok := handlers[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no event %q", name)
 	}
 	return func(ctx context.Context, event json.RawMessage) (any, error) { return handle(ctx, h, event) }, nil
 }
