@@ -102,7 +102,7 @@ func TestCommandsBesideTheHub(t *testing.T) {
 	if out, status := s.command(t, nil, "gc"); status != 2 || !strings.Contains(out, "--token") {
 		t.Errorf("gc without credentials ends with %d:\n%s", status, out)
 	}
-	if out, status := s.command(t, []string{"BERTH_ADMIN_PASSWORD=wrong wrong"}, "gc"); status != 1 || !strings.Contains(out, "401") {
+	if out, status := s.command(t, []string{"BERTH_ADMIN_PASSWORD=wrong wrong"}, "gc"); status != 1 || !strings.Contains(out, "user name or password is wrong") {
 		t.Errorf("gc with a wrong password ends with %d:\n%s", status, out)
 	}
 	if out, status := s.command(t, password, "gc"); status != 0 || !strings.Contains(out, `"blobs": 0`) {
