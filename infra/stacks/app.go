@@ -4,6 +4,9 @@ package stacks
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 
 	cdk "github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
@@ -29,6 +32,13 @@ type app struct {
 // Build adds the stacks of a hub to the CDK's app, root being the folder that has
 // infra/ in it.
 func Build(to cdk.App, c Config) error {
+	if c.Built != NoCode {
+		for _, part := range []string{"functions", "runner", "ingest"} {
+			if _, err := os.Stat(filepath.Join(c.Built, part)); err != nil {
+				return fmt.Errorf("%w: run `make deployables` first, or leave code out with -c built=%s", err, NoCode)
+			}
+		}
+	}
 	a := &app{Config: c, cdk: to, stacks: map[string]cdk.Stack{}}
 	a.data()
 	a.front()

@@ -99,10 +99,10 @@ func (a *app) code(stack cdk.Stack, id, name string) *awslambda.CfnFunction_Code
 
 // asset uploads a folder. Its hash is that of the one file that matters in it.
 func (a *app) asset(stack cdk.Stack, id, dir, file string) awss3assets.Asset {
-	hash := ""
+	hash := "missing" // its error ends the synthesis
 	data, err := os.ReadFile(filepath.Join(dir, file))
 	if err != nil {
-		a.fail(fmt.Errorf("%w: run `make functions` first, or leave code out with -c built=%s", err, NoCode))
+		a.fail(fmt.Errorf("%w: run `make deployables` first, or leave code out with -c built=%s", err, NoCode))
 		dir = "."
 	} else {
 		sum := sha256.Sum256(data)
