@@ -36,13 +36,12 @@ func (c counted) plus(d counted) counted {
 	}
 }
 
-// follows is how the page names what an operation leaves for later.
-const follows = "… and what follows it"
+// follows, before its name, is how the page tells of what an operation leaves for later.
+const follows = "… and what follows: "
 
-// readCounts reads the table; what follows an operation is in its follows.
+// readCounts reads the table; after is what follows operations.
 func readCounts(page string) (direct, after map[string]counted, err error) {
 	direct, after = map[string]counted{}, map[string]counted{}
-	last := ""
 	for line := range strings.SplitSeq(page, "\n") {
 		cells := strings.Split(strings.Trim(line, "| "), "|")
 		if len(cells) != 10 || strings.HasPrefix(line, "|--") || strings.HasPrefix(line, "| Operation") {
@@ -55,10 +54,11 @@ func readCounts(page string) (direct, after map[string]counted, err error) {
 			}
 		}
 		c := counted{n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8]}
-		if name := strings.TrimSpace(cells[0]); name == follows {
-			after[last] = c
+		name := strings.TrimSpace(cells[0])
+		if of, ok := strings.CutPrefix(name, follows); ok {
+			after[of] = c
 		} else {
-			direct[name], last = c, name
+			direct[name] = c
 		}
 	}
 	return direct, after, nil

@@ -10,7 +10,7 @@ import (
 const page = `| Operation | Reads | Read units | Writes | Write units | S3 calls | Messages | KMS calls | Functions | Bytes through functions |
 |---|---|---|---|---|---|---|---|---|---|
 | pull | 2 | 3 | 0 | 0 | 0 | 1 | 0 | 1 | 500 |
-| … and what follows it | 0 | 0 | 1 | 4 | 0 | 0 | 0 | 1 | 0 |
+| … and what follows: pull | 0 | 0 | 1 | 4 | 0 | 0 | 0 | 1 | 0 |
 | push | 1 | 1 | 2 | 10 | 10 | 0 | 1 | 0 | 0 |
 `
 
