@@ -103,7 +103,7 @@ func (c *Client) logRest(ctx context.Context, id string, after int64, line func(
 // Follower is told of a build that goes on.
 type Follower struct {
 	Line func(Answer[LogLine]) // each line of the log, once and in order
-	Now  func(Build)           // how the build stands, whenever the hub was asked
+	Now  func(Build)           // how the build stands, after the lines that it had by then
 	Lost func(error)           // the hub does not answer and is asked again; nil when it answers again
 }
 
@@ -126,8 +126,9 @@ func (c *Client) Follow(ctx context.Context, id string, f Follower) (b Answer[Bu
 		var now Answer[Build]
 		if now, err = c.Build(ctx, id); err == nil {
 			b = now
-			f.Now(b.Of)
-			after, err = c.logRest(ctx, id, after, f.Line)
+			if after, err = c.logRest(ctx, id, after, f.Line); err == nil {
+				f.Now(b.Of)
+			}
 		}
 		if err == nil && silent > 0 {
 			silent = 0
