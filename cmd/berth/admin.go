@@ -11,7 +11,6 @@ import (
 )
 
 func adminCommand() *cobra.Command {
-	admin := &cobra.Command{Use: "admin", Short: "Look after administrators", Args: noArgs}
 	p, n := &place{}, hub.NewAccount{Admin: true}
 	create := &cobra.Command{
 		Use:   "create NAME",
@@ -31,8 +30,7 @@ func adminCommand() *cobra.Command {
 	create.Flags().StringVar(&n.Password, "password", "", "the new account's password")
 	create.Flags().StringVar(&n.Email, "email", "", "the new account's e-mail address")
 	create.Flags().StringVar(&n.RealName, "realname", "", "the new account's real name")
-	admin.AddCommand(p.flags(create))
-	return admin
+	return group(&cobra.Command{Use: "admin", Short: "Look after administrators"}, p.flags(create))
 }
 
 func createAdmin(c *cobra.Command, p *place, n hub.NewAccount) error {

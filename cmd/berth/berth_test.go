@@ -305,3 +305,22 @@ func TestChoresEnd(t *testing.T) {
 		}
 	})
 }
+
+// A word that no command has is a wrong use, below every group of commands.
+func TestUnknownWords(t *testing.T) {
+	groups := [][]string{{}}
+	for _, c := range rootCommand().Commands() {
+		if c.HasSubCommands() {
+			groups = append(groups, []string{c.Name()})
+		}
+	}
+	for _, words := range groups {
+		root := rootCommand()
+		root.SetOut(io.Discard)
+		root.SetArgs(append(words, "nonsense"))
+		err := root.ExecuteContext(t.Context())
+		if err == nil || !strings.Contains(err.Error(), `takes no "nonsense"`) {
+			t.Errorf("berth %s nonsense ends with %v", strings.Join(words, " "), err)
+		}
+	}
+}

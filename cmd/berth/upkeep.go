@@ -107,9 +107,8 @@ itself, every --gc-every.`,
 }
 
 func retentionCommand() *cobra.Command {
-	retention := &cobra.Command{Use: "retention", Short: "Look after retention policies", Args: noArgs}
 	p := &place{}
-	retention.AddCommand(p.flags(&cobra.Command{
+	return group(&cobra.Command{Use: "retention", Short: "Look after retention policies"}, p.flags(&cobra.Command{
 		Use:   "run",
 		Short: "Apply every retention policy",
 		Long: `Apply every retention policy: delete the tags that it no longer keeps, and note that
@@ -120,5 +119,4 @@ in its history. A running hub does this by itself, every --retention-every.`,
 			return p.do(c, "/v1/admin/retention", struct{}{}, func(ctx context.Context, h *hub.Hub) (any, error) { return h.RunRetentions(ctx) })
 		},
 	}))
-	return retention
 }
