@@ -36,7 +36,11 @@ func newRemote(address, claim string) (*remote, error) {
 	}
 	// The hub's address comes from its operator: no rule about addresses holds it back,
 	// and no proxy stands before it.
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{ResponseHeaderTimeout: 30 * time.Second}}
+	client := &http.Client{
+		Timeout: time.Minute, Transport: &http.Transport{ResponseHeaderTimeout: 30 * time.Second},
+		// The code that claims the build is for the hub's own address alone.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return &remote{base: base, client: client, claim: claim, over: make(chan struct{})}, nil
 }
 
