@@ -216,14 +216,15 @@ func (l *Layers) URL(ctx context.Context, key string, o store.URLOptions) (strin
 }
 
 // Address is a presigned address that takes the bytes of that length and SHA-256
-// alone: both are signed, and S3 checks what it receives against them.
+// alone: both are signed, and S3 checks what it receives against them. It takes them
+// once: each repeat would stay in the bucket as a version that no quota counts.
 func (l *Layers) Address(ctx context.Context, key string, s store.Sent, lives time.Duration) (store.Address, error) {
 	if err := check(ctx, key); err != nil {
 		return store.Address{}, err
 	}
 	sum := base64.StdEncoding.EncodeToString(s.SHA256[:])
 	req, err := s3.NewPresignClient(l.client).PresignPutObject(ctx, &s3.PutObjectInput{
-		Bucket: &l.bucket, Key: aws.String(LayerPrefix + key), ContentLength: &s.Size, ChecksumSHA256: &sum,
+		Bucket: &l.bucket, Key: aws.String(LayerPrefix + key), ContentLength: &s.Size, ChecksumSHA256: &sum, IfNoneMatch: aws.String("*"),
 	}, s3.WithPresignExpires(lives))
 	if err != nil {
 		return store.Address{}, l.failed(ctx, "presign", key, err)
