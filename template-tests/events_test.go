@@ -147,6 +147,7 @@ func TestMachine(t *testing.T) {
 		"events:PutTargets on " + ours + "events:" + here + "rule/StepFunctionsGetEventForCodeBuildStartBuildRule",
 		"events:DescribeRule on " + ours + "events:" + here + "rule/StepFunctionsGetEventForCodeBuildStartBuildRule",
 		"events:PutEvents on " + ours + "events:" + here + "event-bus/default",
+		"xray:GetSamplingRules on *", "xray:GetSamplingTargets on *", "xray:PutTelemetryRecords on *", "xray:PutTraceSegments on *",
 	} {
 		if !slices.Contains(rights, want) {
 			t.Errorf("the state machine lacks %s", want)

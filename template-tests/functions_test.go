@@ -204,6 +204,8 @@ func TestRights(t *testing.T) {
 
 // unlimited are the rights that AWS knows no resources for.
 var unlimited = map[string]string{
+	"xray:GetSamplingRules":         "X-Ray",
+	"xray:GetSamplingTargets":       "X-Ray",
 	"xray:PutTelemetryRecords":      "X-Ray",
 	"xray:PutTraceSegments":         "X-Ray",
 	"logs:CreateLogDelivery":        "set-up of Step Functions' log",

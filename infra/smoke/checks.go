@@ -290,6 +290,7 @@ func chunked(p *prober) error {
 
 func direct(p *prober) error {
 	b := newBlob(large)
+	var again func() (answer, error)
 	send := func(data []byte) (status int, at string, err error) {
 		at, a, err := p.begin("?direct=1&digest=" + url.QueryEscape(b.digest) + "&size=" + strconv.Itoa(len(b.data)))
 		if err != nil {
@@ -303,7 +304,8 @@ func direct(p *prober) error {
 		if err := json.Unmarshal([]byte(a.Header.Get("Berth-Direct-Headers")), &headers); err != nil {
 			return 0, "", fmt.Errorf("what is in Berth-Direct-Headers: %w", err)
 		}
-		a, err = p.ask("PUT", address, headers, bytes.NewReader(data))
+		again = func() (answer, error) { return p.ask("PUT", address, headers, bytes.NewReader(data)) }
+		a, err = again()
 		return a.StatusCode, at, err
 	}
 	wrong := bytes.Clone(b.data)
@@ -321,6 +323,11 @@ func direct(p *prober) error {
 	}
 	if status != 200 {
 		return fmt.Errorf("S3 answered %d", status)
+	}
+	if a, err := again(); err != nil {
+		return err
+	} else if a.StatusCode != 412 {
+		return fmt.Errorf("S3 answered a repeat with %d, not 412: each would stay in the bucket as a version", a.StatusCode)
 	}
 	return p.finish(at, b.digest)
 }

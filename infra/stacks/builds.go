@@ -83,6 +83,9 @@ var logDelivery = statement([]string{
 	"logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
 }, []string{"*"})
 
+// sampling lets Step Functions ask X-Ray which executions to trace. Functions are told.
+var sampling = statement([]string{"xray:GetSamplingRules", "xray:GetSamplingTargets"}, []string{"*"})
+
 func (a *app) machine(stack cdk.Stack, steps []string) {
 	log := a.log(stack, "MachineLog", "/aws/vendedlogs/states/"+a.machineName())
 	role := a.role(stack, "MachineRole", "states.amazonaws.com", []map[string]any{
@@ -92,6 +95,7 @@ func (a *app) machine(stack cdk.Stack, steps []string) {
 		statement([]string{"events:PutEvents"}, []string{arn("events", "event-bus/"+defaultBus)}),
 		logDelivery,
 		traces,
+		sampling,
 	})
 	awsstepfunctions.NewCfnStateMachine(stack, jsii.String("Machine"), &awsstepfunctions.CfnStateMachineProps{
 		StateMachineName: jsii.String(a.machineName()), RoleArn: role.AttrArn(),
