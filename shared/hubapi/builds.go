@@ -199,7 +199,10 @@ func listedBuilds(c *web.Call, q url.Values) (g hub.Grant, err error) {
 	namespace, name := q.Get("namespace"), q.Get("repo_name")
 	switch {
 	case namespace == "" && name == "":
-		return g, nil
+		if t := c.Caller.Token; t != nil && len(t.Repositories) > 0 {
+			err = hub.FailField("repo_name", "is needed, and namespace too: your token is for some repositories alone")
+		}
+		return g, err
 	case namespace == "":
 		if namespace = c.Caller.Account; namespace == "" {
 			return g, hub.FailField("namespace", "is needed with repo_name")

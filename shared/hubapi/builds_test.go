@@ -635,3 +635,22 @@ func TestBuildsAreTheirNamespaces(t *testing.T) {
 		a.do("madams", "GET", "/v1/builds/"+id, nil).is(404, &seen)
 	}
 }
+
+// A token for some repositories shows no builds of its account's others.
+func TestBoundTokenListsItsBuildsAlone(t *testing.T) {
+	a, _ := buildRepository(t, 10)
+	id := a.build()
+	bound := func(repository string) string {
+		return a.token("madams", `{"name":"one","permissions":["pull"],"repositories":["madams/`+repository+`"]}`)["token"].(string)
+	}
+	other, own := bound("other"), bound("docker_images_test")
+	const list = "/v1/builds?namespace=madams&repo_name=docker_images_test"
+	a.by(other, "GET", "/v1/builds", nil).fails(400, "invalid_field", "repo_name")
+	a.by(other, "GET", "/v1/builds?namespace=madams", nil).fails(404, "namespace_not_found")
+	a.by(other, "GET", list, nil).fails(404, "repository_not_found")
+	var l object
+	a.by(own, "GET", list, nil).is(200, &l)
+	if got := l["results"].([]any); len(got) != 1 || got[0].(map[string]any)["build_id"] != id {
+		t.Errorf("the token for the repository sees %v", got)
+	}
+}
