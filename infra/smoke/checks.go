@@ -249,17 +249,22 @@ func tooLarge(a answer, err error) error {
 	return err
 }
 
-func ingest(p *prober) error {
-	b := newBlob(large)
-	at, _, err := p.begin("")
-	if err != nil {
-		return err
+// sendLarge begins an upload and sends its bytes in one request.
+func (p *prober) sendLarge(body io.Reader) (at string, a answer, err error) {
+	if at, _, err = p.begin(""); err != nil {
+		return at, a, err
 	}
 	h, err := p.with("Content-Type", "application/octet-stream")
 	if err != nil {
-		return err
+		return at, a, err
 	}
-	a, err := p.ask("PATCH", at, h, bytes.NewReader(b.data))
+	a, err = p.ask("PATCH", at, h, body)
+	return at, a, err
+}
+
+func ingest(p *prober) error {
+	b := newBlob(large)
+	at, a, err := p.sendLarge(bytes.NewReader(b.data))
 	if err != nil || a.StatusCode != http.StatusAccepted {
 		return tooLarge(a, err)
 	}
@@ -268,15 +273,7 @@ func ingest(p *prober) error {
 
 func chunked(p *prober) error {
 	b := newBlob(large)
-	at, _, err := p.begin("")
-	if err != nil {
-		return err
-	}
-	h, err := p.with("Content-Type", "application/octet-stream")
-	if err != nil {
-		return err
-	}
-	a, err := p.ask("PATCH", at, h, struct{ io.Reader }{bytes.NewReader(b.data)}) // whose length net/http does not know
+	at, a, err := p.sendLarge(struct{ io.Reader }{bytes.NewReader(b.data)}) // whose length net/http does not know
 	switch {
 	case err != nil:
 		return err
