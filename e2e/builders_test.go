@@ -54,6 +54,7 @@ func TestBuilders(t *testing.T) {
 			scenario.client = scenario.account(t)
 			scenario.all()
 			scenario.client.escape(t, scenario.git)
+			scenario.client.mountOutside(t, scenario.git)
 			if b.name == "buildx" {
 				scenario.killed()
 				scenario.imageless()

@@ -78,6 +78,10 @@ func main() {
 	if err := syscall.Unshare(syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS); err == nil {
 		fmt.Println("ESCAPED: makes namespaces")
 	}
+	if fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW, 3<<8); err == nil { // ETH_P_ALL
+		fmt.Println("ESCAPED: sees what passes on its builder's network")
+		syscall.Close(fd)
+	}
 	if err := os.WriteFile("/proc/sys/kernel/core_pattern", []byte("|/tmp/x"), 0); err == nil {
 		fmt.Println("ESCAPED: writes the kernel's settings")
 	}
@@ -126,5 +130,36 @@ func (c client) escape(t *testing.T, g *gitHost) {
 	log := c.buildLog(t, b.ID)
 	if strings.Contains(log, "ESCAPED") || !strings.Contains(log, "tried everything") {
 		t.Errorf("a step got out:\n%s", log)
+	}
+}
+
+// mountOutside has steps mount a folder of the machine, in ways that builders had
+// mistakes in.
+func (c client) mountOutside(t *testing.T, g *gitHost) {
+	t.Helper()
+	const content = "of the hub's machine"
+	outside := t.TempDir()
+	if err := os.WriteFile(filepath.Join(outside, "file"), []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	up := strings.Repeat("../", 20)
+	const stage = "COPY busybox /bin/sh\nCOPY busybox /bin/busybox\n"
+	look := ` /bin/sh -c "/bin/busybox ls /mnt; /bin/busybox cat /mnt/file; echo x > /mnt/more"` + "\n"
+	for name, dockerfile := range map[string]string{
+		"cache": "FROM scratch\n" + stage + "RUN --mount=type=cache,id=" + up + outside[1:] + ",target=/mnt" + look,
+		"link": "FROM scratch AS first\n" + stage + "RUN /bin/busybox ln -s " + outside + " /out\n" +
+			"FROM scratch\n" + stage + "RUN --mount=type=bind,from=first,source=/out,target=/mnt,rw" + look,
+	} {
+		files := busyboxFiles(t)
+		files["Dockerfile"] = dockerfile
+		clone := g.repository("mount-"+name, files)
+		b := c.until(t, c.build(t, c.buildRepository(t, clone, `"build_cache_enabled":false`), "").ID, "SF")
+		log := c.buildLog(t, b.ID)
+		if list, err := os.ReadDir(outside); strings.Contains(log, content) || err != nil || len(list) != 1 {
+			t.Errorf("%s: a step reached a folder of the machine, where now are %v, %v:\n%s", name, list, err, log)
+		}
+		if b.Status == "F" && !strings.Contains(log, "no step may see") && !strings.Contains(log, outside) {
+			t.Errorf("%s: the log does not say why:\n%s", name, log)
+		}
 	}
 }

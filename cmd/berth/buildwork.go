@@ -25,6 +25,7 @@ func buildWorkCommands() []*cobra.Command {
 	return []*cobra.Command{
 		exiting(build.InitCommand, build.Init),
 		exiting(build.NetCommand, build.Enter),
+		exiting(build.RuntimeCommand, build.Runtime),
 		{
 			Use: build.WorkCommand, Hidden: true, Args: cobra.ExactArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error { return build.Work(args[0], os.Stdin, os.Stdout) },

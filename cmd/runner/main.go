@@ -36,6 +36,8 @@ func run(args []string) (status int, err error) {
 		return build.Init(args[1:])
 	case args[0] == build.NetCommand:
 		return build.Enter(args[1:])
+	case args[0] == build.RuntimeCommand:
+		return build.Runtime(args[1:])
 	case args[0] == build.WorkCommand && len(args) == 2:
 		return 0, build.Work(args[1], os.Stdin, os.Stdout)
 	}

@@ -15,9 +15,12 @@ import (
 // only change a step's root; but out of that there are ways for whoever is root in it.
 type buildah struct {
 	*sandbox
-	program, runtime string
-	storage          []string // its global arguments
+	program string
+	runtime string   // see Runtime
+	storage []string // its global arguments
 }
+
+const buildahName = "buildah"
 
 // local is the image's name in the build's own storage.
 const local = "localhost/berth:build"
@@ -33,14 +36,20 @@ func newBuildah(_ context.Context, s *sandbox) (tool, error) {
 	if err != nil {
 		return nil, missing("there is no buildah (apt-get install buildah)")
 	}
-	runtime, err := exec.LookPath("runc")
-	if err != nil {
-		return nil, missing("there is no runc, in whose containers buildah runs steps (apt-get install runc)")
+	if _, err := findRuntime(); err != nil {
+		return nil, err
 	}
 	if err := hideGroups(); err != nil {
 		return nil, err
 	}
-	b := &buildah{sandbox: s, program: program, runtime: runtime}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	b := &buildah{sandbox: s, program: program}
+	if b.runtime, err = s.runtime(buildahName, self); err != nil {
+		return nil, err
+	}
 	registries := "unqualified-search-registries = [\"docker.io\"]\nshort-name-mode = \"disabled\"\n"
 	if s.registry.insecure() {
 		registries += fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n", s.registry.base.Host)
@@ -91,17 +100,17 @@ func withoutDevices(dir string) error {
 // hideGroups makes the control groups read-only for all of the build: its steps stay
 // in the group that the build is in.
 func hideGroups() error {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	all, err := mountsNow()
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(string(mounts)) {
-		at, kind, _ := strings.Cut(line, " - ")
-		if f := strings.Fields(at); len(f) > 4 && strings.HasPrefix(kind, "cgroup") {
-			const flags = syscall.MS_REMOUNT | syscall.MS_BIND | syscall.MS_RDONLY | syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
-			if err := syscall.Mount("", f[4], "", flags, ""); err != nil {
-				return fmt.Errorf("the control groups at %s cannot be made read-only: %w", f[4], err)
-			}
+	for _, m := range all {
+		if !strings.HasPrefix(m.kind, "cgroup") {
+			continue
+		}
+		const flags = syscall.MS_REMOUNT | syscall.MS_BIND | syscall.MS_RDONLY | syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
+		if err := syscall.Mount("", m.point, "", flags, ""); err != nil {
+			return fmt.Errorf("the control groups at %s cannot be made read-only: %w", m.point, err)
 		}
 	}
 	return nil
@@ -119,7 +128,7 @@ func (b *buildah) build(ctx context.Context, contextDir, dockerfile string) erro
 	args := []string{
 		"build", "--format", "oci", "--file", dockerfile, "--http-proxy=false",
 		"--isolation", "oci", "--network", "host", // that is the build's own
-		"--runtime", b.runtime, "--runtime-flag", "root=" + b.place("runc"), "--runtime-flag", "rootless=true", // without control groups
+		"--runtime", b.runtime, "--runtime-flag", "rootless=true", // without control groups
 		"--volume", b.place("nothing") + ":/sys/fs/cgroup:ro",
 		"--signature-policy", b.place("policy.json"), "--authfile", b.login(),
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -50,26 +49,21 @@ func newBuildKit(ctx context.Context, s *sandbox) (tool, error) {
 		}
 		programs[name] = path
 	}
-	runtime := ""
-	for _, name := range []string{"buildkit-runc", "runc", "crun"} {
-		if _, err := exec.LookPath(name); err == nil {
-			runtime = name
-			break
-		}
+	if _, err := findRuntime(); err != nil {
+		return nil, err
 	}
-	if runtime == "" {
-		return nil, missing("there is no runc, which buildkitd needs (apt-get install runc)")
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
 	}
-	// A runtime keeps its state in /run, unless it is told where.
-	wrapper := s.place("runtime", runtime)
-	script := fmt.Sprintf("#!/bin/sh\nexec %s --root \"${0%%/*}/state\" \"$@\"\n", runtime)
-	if err := errors.Join(os.MkdirAll(s.place("runtime"), 0o700), os.WriteFile(wrapper, []byte(script), 0o700)); err != nil {
+	args, err := s.buildkitArgs(self)
+	if err != nil {
 		return nil, err
 	}
 	if err := s.configureBuildKit(); err != nil {
 		return nil, err
 	}
-	cmd := s.command(context.WithoutCancel(ctx), programs["buildkitd"], append(s.buildkitArgs(), "--oci-worker-binary", wrapper)...)
+	cmd := s.command(context.WithoutCancel(ctx), programs["buildkitd"], args...)
 	cmd.Env = append(cmd.Env, buildkitVariables...)
 	if err := s.doors.confine(cmd); err != nil {
 		return nil, err
@@ -78,7 +72,6 @@ func newBuildKit(ctx context.Context, s *sandbox) (tool, error) {
 	b.client = func(ctx context.Context, w work) *exec.Cmd {
 		return s.command(ctx, programs["buildctl"], s.buildctlArgs(w)...)
 	}
-	var err error
 	b.daemon, err = s.startDaemon(ctx, cmd)
 	return b, err
 }
@@ -110,13 +103,14 @@ func (s *sandbox) configureBuildKit() error {
 	return writeFiles(map[string]string{s.place("buildkitd.toml"): config, s.place(groupFile): group})
 }
 
-// buildkitArgs are the daemon's arguments. Its steps have its own network, and may
-// ask for no other one and for no rights.
-func (s *sandbox) buildkitArgs() []string {
+// buildkitArgs are the daemon's arguments, where this program is at self. Its steps
+// have its own network, and may ask for no other one and for no rights.
+func (s *sandbox) buildkitArgs(self string) ([]string, error) {
+	runtime, err := s.runtime("buildkit", self)
 	return []string{
 		"--config", s.place("buildkitd.toml"), "--root", s.place("buildkit"), "--addr", buildkitAddress,
-		"--containerd-worker=false", "--oci-worker=true", "--oci-worker-net=host",
-	}
+		"--containerd-worker=false", "--oci-worker=true", "--oci-worker-net=host", "--oci-worker-binary", runtime,
+	}, err
 }
 
 // buildkitVariables are the daemon's: the log of a step has limits enough.

@@ -101,6 +101,9 @@ func (s *sandbox) pullBuildKit(ctx context.Context, docker, image string) error 
 // is made until it is gone.
 const containerFile = "container"
 
+// selfInside is where this program is in that container.
+const selfInside = "/berth"
+
 // buildkitContainer is the command that runs BuildKit in a container: it sees the
 // build's folder, under the same path, and this program.
 func (s *sandbox) buildkitContainer(ctx context.Context, docker, image string) (*exec.Cmd, error) {
@@ -108,10 +111,14 @@ func (s *sandbox) buildkitContainer(ctx context.Context, docker, image string) (
 	if err != nil {
 		return nil, err
 	}
+	daemon, err := s.buildkitArgs(selfInside)
+	if err != nil {
+		return nil, err
+	}
 	args := []string{
 		"run", "--interactive", "--rm", "--cidfile", s.place(containerFile), "--privileged", "--userns", "host", "--network", "none",
-		"--mount", "type=bind,source=" + s.dir + ",target=" + s.dir, "--mount", "type=bind,readonly,source=" + self + ",target=/berth",
-		"--workdir", s.dir, "--entrypoint", "/berth",
+		"--mount", "type=bind,source=" + s.dir + ",target=" + s.dir, "--mount", "type=bind,readonly,source=" + self + ",target=" + selfInside,
+		"--workdir", s.dir, "--entrypoint", selfInside,
 	}
 	if s.Memory > 0 {
 		args = append(args, fmt.Sprintf("--memory=%d", s.Memory), fmt.Sprintf("--memory-swap=%d", s.Memory))
@@ -131,7 +138,7 @@ func (s *sandbox) buildkitContainer(ctx context.Context, docker, image string) (
 		cmd.Env = append(cmd.Env, variable)
 	}
 	args = append(args, image)
-	args = append(args, s.doors.inside(append([]string{"buildkitd"}, s.buildkitArgs()...)...)...)
+	args = append(args, s.doors.inside(append([]string{"buildkitd"}, daemon...)...)...)
 	cmd.Args = append(cmd.Args, args...)
 	return cmd, nil
 }
