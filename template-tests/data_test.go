@@ -1,7 +1,10 @@
 package templates_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -108,11 +111,13 @@ func TestBucket(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	a := whole()
-	key, secret := a.one(t, "AWS::KMS::Key"), a.one(t, "AWS::SecretsManager::Secret")
+	key, secret := a.one(t, "AWS::KMS::Key"), a.named(t, "AWS::SecretsManager::Secret", "Secret")
 	kept(t, key)
 	kept(t, secret)
 	a.has(t, key, map[string]string{"EnableKeyRotation": "true"})
-	a.has(t, secret, map[string]string{"GenerateSecretString": `{"ExcludePunctuation":true,"PasswordLength":64}`, "SecretString": ""})
+	for _, secret := range a.of("AWS::SecretsManager::Secret") {
+		a.has(t, secret, map[string]string{"GenerateSecretString": `{"ExcludePunctuation":true,"PasswordLength":64}`, "SecretString": ""})
+	}
 }
 
 // No template is close to what CloudFormation takes.
@@ -124,6 +129,10 @@ func TestSizes(t *testing.T) {
 		for stack, n := range a.stacks {
 			if n > 400 {
 				t.Errorf("%s has %d resources, the limit is 500: split it", stack, n)
+			}
+			text, err := os.ReadFile(filepath.Join(a.dir, stack+".template.json"))
+			if n := bytes.Count(text, []byte("{{resolve:")); err != nil || n > 60 {
+				t.Errorf("%s has %d dynamic references, the limit is 60: split it (%v)", stack, n, err)
 			}
 		}
 	}

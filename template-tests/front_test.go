@@ -60,6 +60,44 @@ func TestDistribution(t *testing.T) {
 	}
 }
 
+// edgeKey is the reference by which CloudFormation writes what CloudFront proves itself with.
+func (a *app) edgeKey(t *testing.T) string {
+	t.Helper()
+	return "{{resolve:secretsmanager:<" + a.named(t, "AWS::SecretsManager::Secret", "EdgeKey").name() + ">:SecretString:::}}"
+}
+
+// CloudFront says who asks, and proves to whoever it asks that it is CloudFront.
+func TestWhoAsks(t *testing.T) {
+	for _, a := range []*app{whole(), slight()} {
+		d := a.one(t, "AWS::CloudFront::Distribution")
+		config := d.Properties["DistributionConfig"].(map[string]any)
+		for _, o := range list(config["Origins"]) {
+			o := o.(map[string]any)
+			got := ""
+			for _, h := range list(o["OriginCustomHeaders"]) {
+				h := h.(map[string]any)
+				got += a.text(d.stack, h["HeaderName"]) + ": " + a.text(d.stack, h["HeaderValue"])
+			}
+			if want := web.EdgeHeader + ": " + a.edgeKey(t); got != want {
+				t.Errorf("the origin %v gets %q, want %q", o["Id"], got, want)
+			}
+		}
+		for _, b := range append(list(config["CacheBehaviors"]), config["DefaultCacheBehavior"]) {
+			functions := list(b.(map[string]any)["FunctionAssociations"])
+			if len(functions) != 1 {
+				t.Errorf("%v meets %d functions", b, len(functions))
+				continue
+			}
+			f := functions[0].(map[string]any)
+			arn, _ := f["FunctionARN"].(map[string]any)["Fn::GetAtt"].([]any)
+			code := a.get(a.named(t, "AWS::CloudFront::Function", arn[0].(string)), "FunctionCode")
+			if f["EventType"] != "viewer-request" || code != cloudfront.Viewer && code != cloudfront.Uploads {
+				t.Errorf("%v meets another function: %v", b, f)
+			}
+		}
+	}
+}
+
 // Without ingest, what is too large is refused at the edge, by the code of the file.
 func TestWithoutIngest(t *testing.T) {
 	a := slight()
@@ -71,7 +109,7 @@ func TestWithoutIngest(t *testing.T) {
 			t.Errorf("with ingest there is not one of %s", kind)
 		}
 	}
-	refusal := a.one(t, "AWS::CloudFront::Function")
+	refusal := a.named(t, "AWS::CloudFront::Function", "Refusal")
 	if refusal.Properties["FunctionCode"] != cloudfront.Uploads {
 		t.Error("CloudFront's function is not uploads.js")
 	}
@@ -80,8 +118,8 @@ func TestWithoutIngest(t *testing.T) {
 	if want := `[{"EventType":"viewer-request","FunctionARN":{"Fn::GetAtt":["Refusal","FunctionARN"]}}]`; string(got) != want {
 		t.Errorf("uploads meet %s, want %s", got, want)
 	}
-	if n := len(whole().of("AWS::CloudFront::Function")); n != 0 {
-		t.Errorf("with ingest there are %d functions at the edge", n)
+	if n := len(whole().of("AWS::CloudFront::Function")); n != 1 {
+		t.Errorf("with ingest there are %d functions at the edge, want the one that says who asks", n)
 	}
 }
 
@@ -110,7 +148,7 @@ func TestIngest(t *testing.T) {
 	for _, v := range list(list(task.Properties["ContainerDefinitions"])[0].(map[string]any)["Environment"]) {
 		got = append(got, v.(map[string]any)["Name"].(string))
 	}
-	settings := []string{"BERTH_BUCKET", "BERTH_PUBLIC_URL", "BERTH_SECRET_ARN", "BERTH_TABLE_REPOSITORIES", "BERTH_TABLE_TAGS"}
+	settings := []string{"BERTH_BUCKET", "BERTH_EDGE_KEY", "BERTH_PUBLIC_URL", "BERTH_SECRET_ARN", "BERTH_TABLE_REPOSITORIES", "BERTH_TABLE_TAGS"}
 	if !slices.Equal(got, settings) {
 		t.Errorf("ingest has the settings %q, want %q", got, settings)
 	}

@@ -170,7 +170,7 @@ func (a *app) wantRights(t *testing.T, prefix, name string, n web.Needs, e route
 		add(ours+"ses:"+here+"identity/example.com", "ses:SendEmail")
 	}
 	if e.Name == "" && name != "default" {
-		add("<"+a.one(t, "AWS::SecretsManager::Secret").name()+">", "secretsmanager:GetSecretValue")
+		add("<"+a.named(t, "AWS::SecretsManager::Secret", "Secret").name()+">", "secretsmanager:GetSecretValue")
 	}
 	slices.Sort(all)
 	return all
@@ -271,6 +271,7 @@ func TestEnvironment(t *testing.T) {
 				"BERTH_QUEUE_MAIL":         {queue("mail"), slices.Contains(n.Sends, web.Mail) && prefix == "other"}, // with a sender alone
 				"BERTH_QUEUE_PULLS":        {queue("pulls"), slices.Contains(n.Sends, web.Pulls)},
 				"BERTH_SECRET_ARN":         {"<" + prefix + "-data.Secret>", e.Name == "" && name != "default"},
+				"BERTH_EDGE_KEY":           {a.edgeKey(t), e.Name == ""},
 				"BERTH_MAIL_FROM":          {"hub@example.com", e.Sends && prefix == "other"},
 			} {
 				if use.used {

@@ -162,6 +162,17 @@ func (a *app) one(t *testing.T, kind string) resource {
 	return all[0]
 }
 
+// named is the resource of a type that has an id.
+func (a *app) named(t *testing.T, kind, id string) resource {
+	t.Helper()
+	all := a.of(kind)
+	i := slices.IndexFunc(all, func(r resource) bool { return r.id == id })
+	if i < 0 {
+		t.Fatalf("there is no %s called %s", kind, id)
+	}
+	return all[i]
+}
+
 // text writes a value with its references in angle brackets: of its own stack as
 // <stack.id> or <stack.id.attribute>, those that CloudFormation knows as <AWS::Region>.
 func (a *app) text(stack string, v any) string {

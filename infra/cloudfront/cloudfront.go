@@ -1,10 +1,18 @@
-// Package cloudfront holds the code that runs at CloudFront's edge.
+// Package cloudfront holds the code that runs at CloudFront's edge: viewer-request
+// functions of runtime cloudfront-js-2.0.
 package cloudfront
 
 import _ "embed"
 
-// Uploads refuses uploads that are too large for a function, where no service takes
-// them. It is a viewer-request function of runtime cloudfront-js-2.0.
-//
+//go:embed viewer.js
+var viewer string
+
 //go:embed uploads.js
-var Uploads string
+var uploads string
+
+// Viewer tells the hub the address of whoever asks, in the header web.ViewerHeader.
+var Viewer = viewer + "\nfunction handler(event) { return named(event); }\n"
+
+// Uploads does so too, and refuses uploads that are too large for a function, where
+// no service takes them.
+var Uploads = viewer + "\n" + uploads

@@ -1,5 +1,5 @@
 // Answers an upload that is larger than what a function takes, in the form of the
-// registry's errors. Everything else goes on as it came.
+// registry's errors. Everything else goes on.
 
 // A request to a function carries 6 MB, and bytes arrive in base64.
 var most = 4500000;
@@ -8,7 +8,7 @@ function handler(event) {
   var request = event.request;
   var length = request.headers['content-length'];
   if (['POST', 'PUT', 'PATCH'].indexOf(request.method) < 0 || !length || !(Number(length.value) > most)) {
-    return request;
+    return named(event);
   }
   return {
     statusCode: 413,

@@ -80,9 +80,14 @@ func (p prices) dollars(direct, after counted, requests float64) float64 {
 		3*all.messages*p.Prices["sqs.call"] + // sent, received, deleted
 		all.kms*p.Prices["kms.call"] +
 		all.functions*p.Prices["lambda.call"] + ms/1000*p.Assumed["memory.gb"]*p.Prices["lambda.gb-second"] +
-		direct.functions*p.Prices["api.call"] + requests*p.Prices["cloudfront.call"] +
+		direct.functions*p.Prices["api.call"] + requests*p.request() +
 		all.functions*p.Assumed["log.bytes"]/1e9*p.Prices["logs.gb"] +
 		all.functions*p.Assumed["trace.share"]*p.Prices["xray.trace"]
+}
+
+// request is the price of one to CloudFront, which asks its function who sends it.
+func (p prices) request() float64 {
+	return p.Prices["cloudfront.call"] + p.Prices["cloudfront.function"]
 }
 
 func main() {

@@ -32,7 +32,7 @@ func TestDollars(t *testing.T) {
 	p := prices{
 		Prices: map[string]float64{
 			"dynamodb.read": 1, "dynamodb.write": 10, "s3.write": 100, "s3.read": 50, "sqs.call": 2, "kms.call": 7,
-			"lambda.call": 1000, "lambda.gb-second": 1e6, "api.call": 20_000, "cloudfront.call": 300_000, "logs.gb": 1e9, "xray.trace": 40,
+			"lambda.call": 1000, "lambda.gb-second": 1e6, "api.call": 20_000, "cloudfront.call": 300_000, "cloudfront.function": 50_000, "logs.gb": 1e9, "xray.trace": 40,
 		},
 		Assumed: map[string]float64{"function.ms": 5, "call.ms": 10, "memory.gb": 0.5, "log.bytes": 3, "trace.share": 0.5, "s3.write.share": 0.5},
 	}
@@ -42,7 +42,7 @@ func TestDollars(t *testing.T) {
 	}
 	// A pull: 3 read units, 4 write units, a message, two functions of 5 ms each and four
 	// calls of 10 ms, one of them behind the gateway, and a request to CloudFront.
-	want := 3.0 + 4*10 + 3*2 + 2*1000 + 0.050*0.5*1e6 + 20_000 + 300_000 + 2*3 + 2*0.5*40
+	want := 3.0 + 4*10 + 3*2 + 2*1000 + 0.050*0.5*1e6 + 20_000 + 350_000 + 2*3 + 2*0.5*40
 	if got := p.dollars(direct["pull"], after["pull"], 1); math.Abs(got-want) > 1e-6 {
 		t.Errorf("a pull costs %v, want %v", got, want)
 	}

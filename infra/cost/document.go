@@ -50,7 +50,7 @@ func (s scene) price(p prices, direct, after map[string]counted) (sum float64, m
 		}
 		sum += s.of[name] * p.dollars(c, after[name], 0)
 	}
-	sum += s.requests * p.Prices["cloudfront.call"]
+	sum += s.requests * p.request()
 	if s.more != nil {
 		sum += s.more(p)
 	}
@@ -63,7 +63,7 @@ const hours = 730 // of a month
 func idle(p prices) (without, ingest float64) {
 	runs := 2.0*12*hours + hours + 30 // outbox and builds every five minutes, sweep, retention
 	looks := counted{reads: 20, readUnits: 20, functions: 1}
-	without = p.Prices["secret.month"] + p.Prices["key.month"] + p.Assumed["alarm.metrics"]*p.Prices["alarm.month"] +
+	without = 2*p.Prices["secret.month"] + p.Prices["key.month"] + p.Assumed["alarm.metrics"]*p.Prices["alarm.month"] +
 		runs*p.dollars(counted{}, looks, 0)
 	ingest = hours * (p.Prices["balancer.hour"] + p.Prices["address.hour"] + 0.25*p.Prices["fargate.cpu-hour"] + 0.5*p.Prices["fargate.gb-hour"])
 	return without, ingest
@@ -120,7 +120,7 @@ What bytes cost comes to that, and is more than all of it where images are large
 
 | A month of an idle hub | $ |
 |---|---|
-| with ingest=off: secret, key, alarms (%.0f metrics), schedules | %.2f |
+| with ingest=off: two secrets, key, alarms (%.0f metrics), schedules | %.2f |
 | what ingest=on adds: load balancer, one task, its address | %.2f |
 | ECR and CodeBuild | 0 |
 

@@ -45,6 +45,7 @@ var checks = []check{
 	{"chunked", "a large piece without a length is taken, or refused", "with ingest off, what has no Content-Length meets the gateway's own limit", chunked},
 	{"direct", "a layer goes straight to S3, which refuses a wrong byte", "the presigned address or its checksum does not hold", direct},
 	{"resume", "an upload tells how far it came", "clients cannot go on where they were cut off", resume},
+	{"viewer", "the hub knows callers by their own address, whatever they claim", "failed log-ins are counted for all who share an edge of CloudFront: is its function associated, and have distribution and functions the same key?", viewer},
 	{"quick", "the second of two requests takes less than a second", "functions start too slowly, or far away", quick},
 }
 

@@ -25,12 +25,13 @@ type prober struct {
 	repo     string // user/name, that the checks push to
 
 	token func() (string, error) // for that repository
+	api   func() (string, error) // for the hub API
 }
 
 func newProber(ctx context.Context, hub, user, password string) *prober {
 	p := &prober{ctx: ctx, hub: hub, user: user, password: password, client: client()}
 	p.repo = user + "/smoke-" + strings.ToLower(rand.Text()[:8])
-	p.token = sync.OnceValues(p.login)
+	p.token, p.api = sync.OnceValues(p.login), sync.OnceValues(p.access)
 	return p
 }
 
@@ -198,16 +199,25 @@ func (p *prober) image(tag string) ([]byte, error) {
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
 
-// tidy deletes the repository, if there is one.
-func (p *prober) tidy() {
+// access gets a token for the hub API.
+func (p *prober) access() (string, error) {
 	if p.password == "" {
-		return
+		return "", notHere("BERTH_PASSWORD is not set")
 	}
 	form := url.Values{"username": {p.user}, "password": {p.password}}
 	a, err := p.ask("POST", "/v1/generate-api-token", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, strings.NewReader(form.Encode()))
 	var t struct{ Token string }
-	if err != nil || json.Unmarshal(a.body, &t) != nil || t.Token == "" {
+	if err == nil && (json.Unmarshal(a.body, &t) != nil || t.Token == "") {
+		err = fmt.Errorf("%s got no token: %s", p.user, a.Status)
+	}
+	return t.Token, err
+}
+
+// tidy deletes the repository, if there is one.
+func (p *prober) tidy() {
+	token, err := p.api()
+	if err != nil {
 		return
 	}
-	p.ask("DELETE", "/v1/repositories/"+p.repo, map[string]string{"Authorization": "Token " + t.Token}, nil)
+	p.ask("DELETE", "/v1/repositories/"+p.repo, map[string]string{"Authorization": "Token " + token}, nil)
 }

@@ -159,6 +159,16 @@ func TestBad(t *testing.T) {
 				next.ServeHTTP(w, r)
 			})
 		},
+		// Somebody stands before the hub, and who asks is not said, or is what they say.
+		"viewer": func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.RemoteAddr = "130.176.0.9:443"
+				if claimed := r.Header.Get("X-Forwarded-For"); claimed != "" {
+					r.RemoteAddr = claimed + ":443"
+				}
+				next.ServeHTTP(w, r)
+			})
+		},
 		"resume": recorded(func(_ *http.Request, rec *httptest.ResponseRecorder) { rec.Header().Del("Range") }),
 	} {
 		var out strings.Builder

@@ -23,6 +23,7 @@ type app struct {
 
 	keyARN    string // seals what users entrust to the hub
 	secretARN string
+	edgeKey   string // CloudFront proves itself with it; a dynamic reference
 	publicURL string
 	api       awsapigatewayv2.CfnApi
 	accessLog string // name of the HTTP API's log

@@ -125,13 +125,16 @@ func (a *app) keys(stack cdk.Stack) {
 		AliasName: jsii.String("alias/" + a.Prefix + "-seal"), TargetKeyId: key.Ref(),
 	})
 	secret := awssecretsmanager.NewCfnSecret(stack, jsii.String("Secret"), &awssecretsmanager.CfnSecretProps{
-		Description: jsii.String("The secret of the hub " + a.Prefix + ": its keys are derived from it"),
-		GenerateSecretString: &awssecretsmanager.CfnSecret_GenerateSecretStringProperty{
-			PasswordLength: jsii.Number(64), ExcludePunctuation: true,
-		},
+		Description:          jsii.String("The secret of the hub " + a.Prefix + ": its keys are derived from it"),
+		GenerateSecretString: generated(),
 	})
 	keep(secret)
 	a.keyARN, a.secretARN = *key.AttrArn(), *secret.Ref()
+}
+
+// generated has Secrets Manager think of 64 letters and digits.
+func generated() *awssecretsmanager.CfnSecret_GenerateSecretStringProperty {
+	return &awssecretsmanager.CfnSecret_GenerateSecretStringProperty{PasswordLength: jsii.Number(64), ExcludePunctuation: true}
 }
 
 // queue makes a queue, and one for what was tried in vain.

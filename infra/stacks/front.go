@@ -1,12 +1,16 @@
 package stacks
 
 import (
+	"strings"
+
 	"berth/infra/cloudfront"
+	"berth/shared/web"
 
 	cdk "github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsroute53"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -14,6 +18,7 @@ import (
 // to ingest if there is one.
 func (a *app) front() {
 	stack := a.stack("front", "Berth: CloudFront, HTTP API and the way to ingest")
+	a.edge(stack)
 	a.httpAPI(stack)
 	if a.Ingest {
 		a.enter(stack)
@@ -31,6 +36,18 @@ func (a *app) front() {
 	cdk.NewCfnOutput(stack, jsii.String("Target"), &cdk.CfnOutputProps{
 		Value: distribution.AttrDomainName(), Description: jsii.String("what the record of the hub's own domain must point to"),
 	})
+}
+
+// edge makes the key that CloudFront proves itself with. CloudFormation writes it into
+// the distribution and into the environment of those who are asked, so that none needs
+// a call or a right to learn it. Whoever may read those in the account could choose the
+// address that the hub knows them by, and nothing else.
+func (a *app) edge(stack cdk.Stack) {
+	key := awssecretsmanager.NewCfnSecret(stack, jsii.String("EdgeKey"), &awssecretsmanager.CfnSecretProps{
+		Description:          jsii.String("What CloudFront proves to the functions of " + a.Prefix + " that it is"),
+		GenerateSecretString: generated(),
+	})
+	a.edgeKey = "{{resolve:secretsmanager:" + *key.Ref() + ":SecretString:::}}"
 }
 
 // accessFormat is a line of the access log. It has the route and not the path,
@@ -73,12 +90,13 @@ func (a *app) distribution(stack cdk.Stack) awscloudfront.CfnDistribution {
 		TargetOriginId: jsii.String("api"), ViewerProtocolPolicy: jsii.String("https-only"),
 		AllowedMethods: jsii.Strings("GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"),
 		CachePolicyId:  jsii.String(noCaching), OriginRequestPolicyId: jsii.String(allHeadersButHost),
-		Compress: false,
+		Compress: false, FunctionAssociations: atEdge(a.edgeFunction(stack, "Viewer", "Tells the hub who asks", &cloudfront.Viewer)),
 	}
 	uploads := awscloudfront.CfnDistribution_CacheBehaviorProperty{
 		PathPattern: jsii.String(uploadPaths), TargetOriginId: behaviour.TargetOriginId,
 		ViewerProtocolPolicy: behaviour.ViewerProtocolPolicy, AllowedMethods: behaviour.AllowedMethods,
 		CachePolicyId: behaviour.CachePolicyId, OriginRequestPolicyId: behaviour.OriginRequestPolicyId, Compress: false,
+		FunctionAssociations: behaviour.FunctionAssociations,
 	}
 	origins := []any{&awscloudfront.CfnDistribution_OriginProperty{
 		Id: jsii.String("api"), DomainName: jsii.String(*a.api.Ref() + ".execute-api." + region() + "." + suffix()),
@@ -86,14 +104,13 @@ func (a *app) distribution(stack cdk.Stack) awscloudfront.CfnDistribution {
 			OriginProtocolPolicy: jsii.String("https-only"), OriginSslProtocols: jsii.Strings("TLSv1.2"),
 			OriginReadTimeout: jsii.Number(35), OriginKeepaliveTimeout: jsii.Number(60),
 		},
+		OriginCustomHeaders: a.proof(),
 	}}
 	if a.ingest != nil {
 		uploads.TargetOriginId = jsii.String("ingest")
 		origins = append(origins, a.ingest.origin)
 	} else {
-		uploads.FunctionAssociations = []any{&awscloudfront.CfnDistribution_FunctionAssociationProperty{
-			EventType: jsii.String("viewer-request"), FunctionArn: a.refusal(stack),
-		}}
+		uploads.FunctionAssociations = atEdge(a.edgeFunction(stack, "Refusal", "Refuses uploads that are too large for a function", &cloudfront.Uploads))
 	}
 	config := &awscloudfront.CfnDistribution_DistributionConfigProperty{
 		Comment: jsii.String("Berth " + a.Prefix), Enabled: true, HttpVersion: jsii.String("http2and3"), Ipv6Enabled: true,
@@ -120,14 +137,23 @@ func freshErrors() []any {
 	return all
 }
 
-// refusal makes the function that refuses what is too large where there is no ingest.
-func (a *app) refusal(stack cdk.Stack) *string {
-	return awscloudfront.NewCfnFunction(stack, jsii.String("Refusal"), &awscloudfront.CfnFunctionProps{
-		Name: jsii.String(a.Prefix + "-uploads"), AutoPublish: true, FunctionCode: &cloudfront.Uploads,
-		FunctionConfig: &awscloudfront.CfnFunction_FunctionConfigProperty{
-			Comment: jsii.String("Refuses uploads that are too large for a function"), Runtime: jsii.String("cloudfront-js-2.0"),
-		},
+// proof are the headers by which an origin knows CloudFront.
+func (a *app) proof() []any {
+	return []any{&awscloudfront.CfnDistribution_OriginCustomHeaderProperty{HeaderName: jsii.String(web.EdgeHeader), HeaderValue: &a.edgeKey}}
+}
+
+// edgeFunction makes a function that sees requests before CloudFront hands them on,
+// and returns its ARN.
+func (a *app) edgeFunction(stack cdk.Stack, id, about string, code *string) *string {
+	return awscloudfront.NewCfnFunction(stack, &id, &awscloudfront.CfnFunctionProps{
+		Name: jsii.String(a.Prefix + "-" + strings.ToLower(id)), AutoPublish: true, FunctionCode: code,
+		FunctionConfig: &awscloudfront.CfnFunction_FunctionConfigProperty{Comment: &about, Runtime: jsii.String("cloudfront-js-2.0")},
 	}).AttrFunctionArn()
+}
+
+// atEdge has requests of a behaviour meet a function.
+func atEdge(function *string) []any {
+	return []any{&awscloudfront.CfnDistribution_FunctionAssociationProperty{EventType: jsii.String("viewer-request"), FunctionArn: function}}
 }
 
 // cloudfrontZone is the Route 53 zone of all of CloudFront's names.

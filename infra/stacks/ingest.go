@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"berth/shared/cloud"
 	"berth/shared/routes"
 	"berth/shared/store"
 	"berth/shared/web"
@@ -78,6 +79,7 @@ func (a *app) enter(stack cdk.Stack) {
 		VpcOriginConfig: &awscloudfront.CfnDistribution_VpcOriginConfigProperty{
 			VpcOriginId: origin.AttrId(), OriginReadTimeout: jsii.Number(60), OriginKeepaliveTimeout: jsii.Number(60),
 		},
+		OriginCustomHeaders: a.proof(),
 	}
 }
 
@@ -185,6 +187,7 @@ func (a *app) task(stack cdk.Stack) awsecs.CfnTaskDefinition {
 	image, pull := a.image(stack)
 	needs := uploadNeeds()
 	env, secret := a.secret()
+	env[cloud.Settings.EdgeKey] = a.edgeKey
 	for k, v := range a.environment(needs) {
 		env[k] = v
 	}

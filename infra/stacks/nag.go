@@ -31,6 +31,7 @@ var exceptions = map[string][]exception{
 		{"AwsSolutions-SMG4", "The hub's keys are derived from this secret: a new one would make all tokens and signatures void. docs/aws.md tells how to change it", nil},
 	},
 	"front": {
+		{"AwsSolutions-SMG4", "CloudFront and the functions learn this key when they are deployed, and only then. docs/aws.md tells how to change it", nil},
 		{"AwsSolutions-VPC7", "One service behind a balancer that only CloudFront reaches; its own log tells of each request", nil},
 		{"AwsSolutions-ELB2", "Ingest logs each request itself", nil},
 		{"AwsSolutions-CFR1", "Where its clients are is for the hub's owner to say", nil},
@@ -44,7 +45,7 @@ var exceptions = map[string][]exception{
 	},
 	"ingest": {
 		{"AwsSolutions-ECS4", "Container Insights costs more than the task; the balancer's metrics and the service's own tell of one container enough", nil},
-		{"AwsSolutions-ECS2", "The variables are names and addresses; secrets come from Secrets Manager when the service starts", nil},
+		{"AwsSolutions-ECS2", "The variables are names, addresses, and what CloudFront proves itself with; secrets come from Secrets Manager when the service starts", nil},
 	},
 }
 

@@ -49,6 +49,7 @@ func stackOf(r web.Route) string {
 // serve makes a route's function and leads the HTTP API to it.
 func (a *app) serve(stack cdk.Stack, r web.Route) {
 	env, right := a.secret()
+	env[cloud.Settings.EdgeKey] = a.edgeKey
 	arn := a.function(stack, function{
 		name: r.Name, about: r.Doc.Summary, needs: r.All(), timeout: answerTime, env: env, rights: []map[string]any{right},
 	})
@@ -64,7 +65,8 @@ func (a *app) secret() (env map[string]string, right map[string]any) {
 
 // fallback answers what has no route.
 func (a *app) fallback(stack cdk.Stack) {
-	arn := a.function(stack, function{name: cloud.Default, about: "answers what has no route", timeout: answerTime})
+	arn := a.function(stack, function{name: cloud.Default, about: "answers what has no route", timeout: answerTime,
+		env: map[string]string{cloud.Settings.EdgeKey: a.edgeKey}})
 	a.route(stack, camel(cloud.Default), arn, []string{"$default"})
 }
 

@@ -30,6 +30,7 @@ var Settings = struct {
 	StateMachine string                 // ARN of the state machine that runs builds
 	Queues       map[web.Queue]string   // addresses of the queues
 	MailFrom     string                 // sender of the hub's mails
+	EdgeKey      string                 // what CloudFront proves itself with, at least 32 random characters
 
 	// Addresses of other services than the region's, for simulations.
 	DynamoDB, S3, SecretsManager, KMS, StepFunctions, SQS, SES string
@@ -53,6 +54,7 @@ var Settings = struct {
 		web.Pulls:    "BERTH_QUEUE_PULLS",
 	},
 	MailFrom: "BERTH_MAIL_FROM",
+	EdgeKey:  "BERTH_EDGE_KEY",
 
 	DynamoDB:       "AWS_ENDPOINT_URL_DYNAMODB",
 	S3:             "AWS_ENDPOINT_URL_S3",
@@ -137,6 +139,10 @@ func (e *Environment) options() hub.Options {
 	if err != nil {
 		e.Refuse(fmt.Errorf("%s: %w", Settings.PublicURL, err))
 	}
+	edge := e.getenv(Settings.EdgeKey)
+	if edge != "" && len(edge) < 32 { // whoever guesses it chooses the address that they are known by
+		e.Refuse(fmt.Errorf("%s has %d characters, at least 32 are needed", Settings.EdgeKey, len(edge)))
+	}
 	hosts := strings.FieldsFunc(e.getenv(Settings.AllowedHosts), func(r rune) bool { return r == ',' || r == ' ' })
-	return hub.Options{PublicURL: public, OpenSignup: e.getenv(Settings.Signup) == "open", AllowedHosts: hosts}
+	return hub.Options{PublicURL: public, OpenSignup: e.getenv(Settings.Signup) == "open", AllowedHosts: hosts, EdgeKey: edge}
 }

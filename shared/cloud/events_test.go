@@ -105,12 +105,17 @@ func replay(t *testing.T, function string, e events.APIGatewayV2HTTPRequest, ano
 		w = anotherWorld()
 	}
 	h := hub.New(w.Records.Clone(), w.Layers.Clone(), routestest.Keys, w.Options)
-	h.Log = slog.New(slog.DiscardHandler)
+	h.Log, h.Options.EdgeKey = slog.New(slog.DiscardHandler), edgeKey
 	h.Now = func() time.Time { return w.Now }
 	if another {
 		h.Now = func() time.Time { return w.Now.Add(time.Minute) }
 		h.Rand = rand.NewChaCha8([32]byte{2})
 	}
+	return answerOf(t, h, function, e)
+}
+
+func answerOf(t *testing.T, h *hub.Hub, function string, e events.APIGatewayV2HTTPRequest) any {
+	t.Helper()
 	handler := routes.Handler(h, nil)
 	if function != cloud.Default {
 		handler, _ = routes.One(h, function)
@@ -264,7 +269,42 @@ func writeEvent(t *testing.T, name string, e events.APIGatewayV2HTTPRequest) {
 	writeJSON(t, name+".want.json", want)
 }
 
-// requestEvent is the event of a request as HTTP API sends it: with decoded path,
+// edgeKey is what CloudFront proves itself with in the samples.
+const edgeKey = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01"
+
+// A change is logged as its viewer's, whom CloudFront names: not as CloudFront's, and
+// not as somebody's whom a caller names.
+func TestWhoAsks(t *testing.T) {
+	w := routestest.Make()
+	for _, c := range []struct{ name, header, value, want string }{
+		{"through CloudFront", "", "", "192.0.2.1"},
+		{"past CloudFront", "berth-edge", "0123456789", "130.176.0.9"},
+		{"with what CloudFront does not say", "berth-viewer", "203.0.113.5,192.0.2.1", "130.176.0.9"},
+		{"with a proxy in front", "x-forwarded-for", "203.0.113.5, 192.0.2.1, 130.176.0.9", "192.0.2.1"},
+	} {
+		var update, list events.APIGatewayV2HTTPRequest
+		readJSON(t, "../../events/repository-update.json", &update)
+		readJSON(t, "../../events/audit-list.json", &list)
+		if c.header != "" {
+			update.Headers[c.header] = c.value
+		}
+		h := hub.New(w.Records.Clone(), w.Layers.Clone(), routestest.Keys, w.Options)
+		h.Log, h.Options.EdgeKey = slog.New(slog.DiscardHandler), edgeKey
+		answerOf(t, h, "repository-update", update)
+		b, err := json.Marshal(answerOf(t, h, "audit-list", list))
+		var log struct {
+			Body struct{ Results []struct{ What, From string } }
+		}
+		if err != nil || json.Unmarshal(b, &log) != nil || len(log.Body.Results) == 0 {
+			t.Fatalf("%v: %s", err, b)
+		}
+		if got := log.Body.Results[0]; got.What != "repository-update" || got.From != c.want {
+			t.Errorf("%s: the log has %+v, want one from %s", c.name, got, c.want)
+		}
+	}
+}
+
+// requestEvent is the event of a request as HTTP API sends it behind CloudFront: with decoded path,
 // names of headers in small letters, and bodies other than text in base64. n makes
 // one differ from the other in what clients do differently.
 func requestEvent(w *routestest.World, n int, r web.Route, target, kind, body string) events.APIGatewayV2HTTPRequest {
@@ -276,7 +316,8 @@ func requestEvent(w *routestest.World, n int, r web.Route, target, kind, body st
 		Version: "2.0", RouteKey: r.Method + " " + r.Pattern, RawPath: u.Path, RawQueryString: u.RawQuery,
 		Headers: map[string]string{
 			"accept": "*/*", "content-length": fmt.Sprint(len(body)), "host": "hub.example", "user-agent": "curl/8.14.1",
-			"x-amzn-trace-id": "Root=1-6957345f-0a1b2c3d4e5f60718293a4b5", "x-forwarded-for": "192.0.2.1",
+			"berth-edge": edgeKey, "berth-viewer": "192.0.2.1", "via": "2.0 0a1b2c3d4e5f.cloudfront.net (CloudFront)",
+			"x-amzn-trace-id": "Root=1-6957345f-0a1b2c3d4e5f60718293a4b5", "x-forwarded-for": "192.0.2.1, 130.176.0.9",
 			"x-forwarded-port": "443", "x-forwarded-proto": "https",
 		},
 		PathParameters: parameters(r.Pattern, u.Path),
@@ -322,7 +363,7 @@ func requestEvent(w *routestest.World, n int, r web.Route, target, kind, body st
 		RouteKey: e.RouteKey, AccountID: "000000000000", Stage: "$default", RequestID: "UcPQ7hQzFiAEJ9A=", APIID: "a1b2c3d4e5",
 		DomainName: "hub.example", DomainPrefix: "hub", Time: at.Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: at.UnixMilli(),
 		HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
-			Method: r.Method, Path: e.RawPath, Protocol: "HTTP/1.1", SourceIP: "192.0.2.1", UserAgent: e.Headers["user-agent"],
+			Method: r.Method, Path: e.RawPath, Protocol: "HTTP/1.1", SourceIP: "130.176.0.9", UserAgent: e.Headers["user-agent"],
 		},
 	}
 	return e

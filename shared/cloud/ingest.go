@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"berth/shared/hub"
@@ -29,8 +28,7 @@ func Connect(getenv func(string) string, region string, credentials aws.Credenti
 const drain = 110 * time.Second
 
 // Ingest serves the operations of uploads, with bodies of any size, until ctx ends:
-// what no function can take, because an event has 6 MB. A load balancer stands before
-// it, whose word on who asks is taken.
+// what no function can take, because an event has 6 MB.
 func Ingest(ctx context.Context, l net.Listener, getenv func(string) string, region string, credentials aws.CredentialsProvider, log *slog.Logger) error {
 	e := elsewhere(getenv, region, credentials)
 	needs := web.Needs{Write: []store.Table{store.Repositories, store.Tags}, Layers: web.WriteLayers}
@@ -39,9 +37,6 @@ func Ingest(ctx context.Context, l net.Listener, getenv func(string) string, reg
 		return err
 	}
 	h.Log = log
-	for _, private := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"} {
-		h.Options.TrustedProxies = append(h.Options.TrustedProxies, netip.MustParsePrefix(private))
-	}
 	server := &http.Server{
 		Handler:           web.Patient(web.Logged(h, web.Mux(h, routes.Uploads()), nil)),
 		ReadHeaderTimeout: 20 * time.Second,

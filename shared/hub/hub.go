@@ -82,6 +82,9 @@ type Options struct {
 	AllowedHosts []string
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// EdgeKey is what CloudFront proves itself with, so that its word on who asks is
+	// believed, see web.EdgeHeader; "" = there is no CloudFront.
+	EdgeKey string
 	// Builds bounds builds; a zero limit is that of DefaultBuildLimits.
 	Builds BuildLimits
 	// Mail: whoever asked for a build whose configuration wants it gets a mail at its end.

@@ -95,6 +95,7 @@ func Logged(h *hub.Hub, next http.Handler, observe Observer) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		start := time.Now()
 		throughProxies(req, h.Options.TrustedProxies)
+		throughEdge(req, h.Options.EdgeKey)
 		id := newRequestID()
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/subtle"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -33,5 +34,28 @@ func throughProxies(r *http.Request, trusted []netip.Prefix) {
 		if !is(at) {
 			return
 		}
+	}
+}
+
+// Headers that CloudFront adds to each request. It overwrites what the caller sent
+// under their names.
+const (
+	EdgeHeader   = "Berth-Edge"   // the key by which it is known
+	ViewerHeader = "Berth-Viewer" // the address of whoever asked it
+)
+
+// throughEdge gives the request the address of the viewer that CloudFront took it from.
+// Who asks the hub past CloudFront does not know the key, and keeps the address that
+// the hub saw. X-Forwarded-For says nothing here: no document tells how the
+// gateway behind CloudFront writes it where the caller sent several.
+func throughEdge(r *http.Request, key string) {
+	given, viewer := r.Header.Values(EdgeHeader), r.Header.Values(ViewerHeader)
+	r.Header.Del(EdgeHeader)
+	r.Header.Del(ViewerHeader)
+	if key == "" || len(given) != 1 || len(viewer) != 1 || subtle.ConstantTimeCompare([]byte(given[0]), []byte(key)) == 0 {
+		return
+	}
+	if ip, err := netip.ParseAddr(viewer[0]); err == nil {
+		r.RemoteAddr = netip.AddrPortFrom(ip.Unmap().WithZone(""), 0).String()
 	}
 }

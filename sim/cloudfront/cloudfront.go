@@ -18,9 +18,10 @@ import (
 
 // Behaviour is what is done with requests for some paths.
 type Behaviour struct {
-	Pattern  string       // of the path; "" or "*" fits all
-	Origin   http.Handler // it finds the viewer's address in X-Forwarded-For
-	Function *Function    // sees each request before; may be nil
+	Pattern  string            // of the path; "" or "*" fits all
+	Origin   http.Handler      // it finds the viewer's address in X-Forwarded-For
+	Headers  map[string]string // that the origin gets in place of the viewer's
+	Function *Function         // sees each request before; may be nil
 }
 
 // Distribution is an http.Handler. The last behaviour should fit all.
@@ -34,8 +35,9 @@ func (d Distribution) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if b.Pattern != "" && !glob.Match(b.Pattern, r.URL.EscapedPath()) {
 			continue
 		}
+		viewer, _, _ := net.SplitHostPort(r.RemoteAddr)
 		if b.Function != nil {
-			answered, err := b.Function.answers(w, r)
+			answered, err := b.Function.answers(w, r, viewer)
 			if err != nil {
 				http.Error(w, "The CloudFront function failed: "+err.Error(), http.StatusServiceUnavailable)
 				return
@@ -46,13 +48,15 @@ func (d Distribution) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		// What the origin does goes on when the viewer has gone.
 		r = r.WithContext(context.WithoutCancel(r.Context()))
-		viewer, _, _ := net.SplitHostPort(r.RemoteAddr)
-		if before := r.Header.Get("X-Forwarded-For"); before != "" {
-			viewer = before + ", " + viewer
+		if before := r.Header.Values("X-Forwarded-For"); len(before) > 0 {
+			viewer = strings.Join(before, ", ") + ", " + viewer
 		}
 		r.Header.Set("X-Forwarded-For", viewer)
 		r.Header.Set("Via", "1.1 edge.cloudfront.net (CloudFront)")
 		r.Header.Set("X-Amz-Cf-Id", "simulated")
+		for k, v := range b.Headers {
+			r.Header.Set(k, v)
+		}
 		r.RemoteAddr = net.JoinHostPort(EdgeIP, "443")
 		b.Origin.ServeHTTP(w, r)
 		return
@@ -79,26 +83,30 @@ func NewFunction(code string) (*Function, error) {
 	return &Function{vm: vm, handler: handler}, nil
 }
 
-// answer is what a function may return instead of the request.
-type answer struct {
-	StatusCode int `json:"statusCode"`
-	Headers    map[string]struct {
-		Value string `json:"value"`
-	} `json:"headers"`
-	Body any `json:"body"`
+// headers are as functions write them, in small letters.
+type headers map[string]struct {
+	Value string `json:"value"`
 }
 
-// answers shows a function the request, and reports whether it has answered.
-func (f *Function) answers(w http.ResponseWriter, r *http.Request) (bool, error) {
-	headers := map[string]any{"host": map[string]any{"value": r.Host}}
+// answer is what a function may return instead of the request.
+type answer struct {
+	StatusCode int     `json:"statusCode"`
+	Headers    headers `json:"headers"`
+	Body       any     `json:"body"`
+}
+
+// answers shows a function the request, and reports whether it has answered. If not,
+// the request has the headers that the function left it.
+func (f *Function) answers(w http.ResponseWriter, r *http.Request, viewer string) (bool, error) {
+	sent := map[string]any{"host": map[string]any{"value": r.Host}}
 	for k, v := range r.Header {
-		headers[strings.ToLower(k)] = map[string]any{"value": strings.Join(v, ",")}
+		sent[strings.ToLower(k)] = map[string]any{"value": strings.Join(v, ",")}
 	}
 	if r.ContentLength >= 0 && r.Body != http.NoBody {
-		headers["content-length"] = map[string]any{"value": fmt.Sprint(r.ContentLength)}
+		sent["content-length"] = map[string]any{"value": fmt.Sprint(r.ContentLength)}
 	}
-	event := map[string]any{"version": "1.0", "request": map[string]any{
-		"method": r.Method, "uri": r.URL.EscapedPath(), "headers": headers, "querystring": map[string]any{}, "cookies": map[string]any{},
+	event := map[string]any{"version": "1.0", "viewer": map[string]any{"ip": viewer}, "request": map[string]any{
+		"method": r.Method, "uri": r.URL.EscapedPath(), "headers": sent, "querystring": map[string]any{}, "cookies": map[string]any{},
 	}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -106,11 +114,25 @@ func (f *Function) answers(w http.ResponseWriter, r *http.Request) (bool, error)
 	if err != nil {
 		return false, err
 	}
+	f.vm.SetFieldNameMapper(goja.TagFieldNameMapper("json", true))
 	if out.ToObject(f.vm).Get("statusCode") == nil {
+		var left headers
+		if err := f.vm.ExportTo(out.ToObject(f.vm).Get("headers"), &left); err != nil {
+			return false, err
+		}
+		for k := range r.Header {
+			if _, ok := left[strings.ToLower(k)]; !ok {
+				r.Header.Del(k)
+			}
+		}
+		for k, v := range left {
+			if k != "host" && k != "content-length" && v.Value != strings.Join(r.Header.Values(k), ",") {
+				r.Header.Set(k, v.Value)
+			}
+		}
 		return false, nil
 	}
 	var a answer
-	f.vm.SetFieldNameMapper(goja.TagFieldNameMapper("json", true))
 	if err := f.vm.ExportTo(out, &a); err != nil {
 		return false, err
 	}

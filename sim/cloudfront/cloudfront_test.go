@@ -42,3 +42,30 @@ func TestDistribution(t *testing.T) {
 		}
 	}
 }
+
+// What a viewer sends under a name that CloudFront writes is overwritten, by its function
+// and by what its origin is to get. The rest goes on.
+func TestHeaders(t *testing.T) {
+	f, err := NewFunction(`function handler(event) {
+		event.request.headers['seen'] = {value: event.viewer.ip};
+		delete event.request.headers['gone'];
+		return event.request;
+	}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got http.Header
+	d := Distribution{{Function: f, Headers: map[string]string{"Proof": "key"}, Origin: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got = r.Header
+	})}}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header = http.Header{"Seen": {"203.0.113.9", "203.0.113.8"}, "Proof": {"guess"}, "Gone": {"x"}, "Kept": {"a", "b"}, "X-Forwarded-For": {"203.0.113.9", "203.0.113.8"}}
+	d.ServeHTTP(httptest.NewRecorder(), r)
+	for name, want := range map[string]string{
+		"Seen": "[192.0.2.1]", "Proof": "[key]", "Gone": "[]", "Kept": "[a b]", "X-Forwarded-For": "[203.0.113.9, 203.0.113.8, 192.0.2.1]",
+	} {
+		if v := fmt.Sprint(got.Values(name)); v != want {
+			t.Errorf("%s is %s, want %s", name, v, want)
+		}
+	}
+}

@@ -27,13 +27,16 @@ func (s *Stack) front() (http.Handler, error) {
 		DistributionConfig struct {
 			CacheBehaviors       []behaviour
 			DefaultCacheBehavior behaviour
-			Origins              []struct{ Id, DomainName string }
+			Origins              []struct {
+				Id, DomainName      string
+				OriginCustomHeaders []struct{ HeaderName, HeaderValue string }
+			}
 		}
 	}
 	if err := s.app.Get(r, &p); err != nil {
 		return nil, err
 	}
-	origins := map[string]http.Handler{}
+	origins, headers := map[string]http.Handler{}, map[string]map[string]string{}
 	for _, o := range p.DistributionConfig.Origins {
 		if strings.Contains(o.DomainName, ".execute-api.") {
 			origins[o.Id], err = s.api(o.DomainName)
@@ -43,10 +46,14 @@ func (s *Stack) front() (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
+		headers[o.Id] = map[string]string{}
+		for _, h := range o.OriginCustomHeaders {
+			headers[o.Id][h.HeaderName] = s.own(h.HeaderValue)
+		}
 	}
 	var d cloudfront.Distribution
 	for _, b := range append(p.DistributionConfig.CacheBehaviors, p.DistributionConfig.DefaultCacheBehavior) {
-		made := cloudfront.Behaviour{Pattern: b.PathPattern, Origin: origins[b.TargetOriginId]}
+		made := cloudfront.Behaviour{Pattern: b.PathPattern, Origin: origins[b.TargetOriginId], Headers: headers[b.TargetOriginId]}
 		if made.Origin == nil {
 			return nil, fmt.Errorf("CloudFront has no origin %q", b.TargetOriginId)
 		}
@@ -79,7 +86,8 @@ func (s *Stack) edge(arn, when string) (*cloudfront.Function, error) {
 	return nil, fmt.Errorf("there is no CloudFront function %s for %s", arn, when)
 }
 
-// api is the HTTP API, with the routes of the templates.
+// api is the HTTP API, with the routes of the templates. It has an address of its own too,
+// which on AWS is open to everybody.
 func (s *Stack) api(domain string) (http.Handler, error) {
 	integrations := map[string]string{} // functions by integration
 	for _, r := range s.app.Of("AWS::ApiGatewayV2::Integration") {
@@ -117,5 +125,11 @@ func (s *Stack) api(domain string) (http.Handler, error) {
 	api.Passed = func(function string, in, out int64) {
 		s.door.count(Counted{s.codes[function], Lambda, "Invoke"}, Tally{BytesIn: in, BytesOut: out})
 	}
+	own, err := s.listen("127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.API = "http://" + own.Addr().String()
+	s.serve(own, api)
 	return api, nil
 }

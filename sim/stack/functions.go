@@ -49,7 +49,9 @@ func (s *Stack) function(r *template.Resource) (function, error) {
 		return f, fmt.Errorf("function %s: it must have a name, and bootstrap as its handler", r.ID)
 	}
 	for k, v := range p.Environment.Variables {
-		f.env[k] = s.own(v)
+		if f.env[k] = s.own(v); strings.Contains(f.env[k], "{{resolve:") {
+			return f, fmt.Errorf("function %s: %s refers to what is not there: %s", r.ID, k, v)
+		}
 	}
 	return f, nil
 }

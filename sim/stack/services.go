@@ -52,6 +52,7 @@ func (s *Stack) keep() error {
 		if values[arn], err = s.secret(r.ID); err != nil {
 			return err
 		}
+		s.stands["{{resolve:secretsmanager:"+arn+":SecretString:::}}"] = values[arn]
 	}
 	s.door.services["secretsmanager"] = secrets.New(values)
 	var senders []string

@@ -47,6 +47,7 @@ type Options struct {
 // Stack is a hub on a simulated AWS.
 type Stack struct {
 	URL string // where clients reach the hub
+	API string // where they reach the HTTP API, past CloudFront
 
 	options   Options
 	app       *template.App
@@ -59,7 +60,7 @@ type Stack struct {
 	tables    *dynamodb.DB
 	queues    *sqs.SQS
 	mails     *ses.SES
-	stands    map[string]string // what stands for texts that the templates cannot know
+	stands    map[string]string // what stands for texts that the templates cannot know: addresses, secrets
 	ticks     map[string]func(context.Context) error
 	codes     map[string]string          // folders of functions by their names
 	programs  map[string]lambda.Function // by folder
@@ -181,7 +182,7 @@ func (s *Stack) publicURL() error {
 	return nil
 }
 
-// own is a text of the templates, with what stands for the hub's address.
+// own is a text of the templates, with what stands for what they refer to.
 func (s *Stack) own(text string) string {
 	for of, stands := range s.stands {
 		text = strings.ReplaceAll(text, of, stands)

@@ -4,15 +4,17 @@ import (
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"berth/infra/cloudfront"
+	"berth/shared/web"
 )
 
-// edge runs the function on an event, as CloudFront's runtime does, and returns what
+// edge runs a function on an event, as CloudFront's runtime does, and returns what
 // it hands on or answers.
-func edge(t *testing.T, method, uri string, headers map[string]string) map[string]any {
+func edge(t *testing.T, code, method, uri string, headers map[string]string) map[string]any {
 	t.Helper()
 	values := map[string]any{}
 	for k, v := range headers {
@@ -29,7 +31,7 @@ func edge(t *testing.T, method, uri string, headers map[string]string) map[strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := cloudfront.Uploads + "\nprocess.stdout.write(JSON.stringify(handler(" + string(event) + ")));"
+	program := code + "\nprocess.stdout.write(JSON.stringify(handler(" + string(event) + ")));"
 	cmd := exec.Command(node, "-")
 	cmd.Stdin = strings.NewReader(program)
 	out, err := cmd.Output()
@@ -65,9 +67,9 @@ func TestUploads(t *testing.T) {
 		if test.length != "" {
 			headers["content-length"] = test.length
 		}
-		got := edge(t, test.method, test.uri, headers)
+		got := edge(t, cloudfront.Uploads, test.method, test.uri, headers)
 		if !test.refused {
-			if got["method"] != test.method || got["uri"] != test.uri || len(got["headers"].(map[string]any)) != len(headers) {
+			if got["method"] != test.method || got["uri"] != test.uri || !viewed(got, headers) {
 				t.Errorf("%s does not go on as it came: %v", test.name, got)
 			}
 			continue
@@ -93,9 +95,37 @@ func TestUploads(t *testing.T) {
 	}
 }
 
+// viewed reports whether a request goes on with the headers that it had and the
+// viewer's address, whatever they say of it.
+func viewed(request map[string]any, headers map[string]string) bool {
+	want := map[string]any{}
+	for k, v := range headers {
+		want[k] = map[string]any{"value": v}
+	}
+	want[viewerHeader] = map[string]any{"value": "192.0.2.1"}
+	return reflect.DeepEqual(request["headers"], want)
+}
+
+// viewerHeader is as CloudFront's functions write headers.
+var viewerHeader = strings.ToLower(web.ViewerHeader)
+
+func TestViewer(t *testing.T) {
+	for _, headers := range []map[string]string{
+		{"host": "hub.example.com", "authorization": "Bearer x"},
+		{"host": "hub.example.com", viewerHeader: "203.0.113.9", "x-forwarded-for": "203.0.113.9"},
+	} {
+		got := edge(t, cloudfront.Viewer, "POST", "/v1/generate-api-token/", headers)
+		if got["method"] != "POST" || got["uri"] != "/v1/generate-api-token/" || !viewed(got, headers) {
+			t.Errorf("what goes on is %v", got)
+		}
+	}
+}
+
 // CloudFront takes 10 KB of code.
 func TestSize(t *testing.T) {
-	if n := len(cloudfront.Uploads); n > 10<<10 {
-		t.Errorf("uploads.js has %d bytes", n)
+	for _, code := range []string{cloudfront.Viewer, cloudfront.Uploads} {
+		if n := len(code); n > 10<<10 {
+			t.Errorf("a function has %d bytes", n)
+		}
 	}
 }
