@@ -1,9 +1,12 @@
 package hub
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	slash "path"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 )
@@ -129,14 +132,11 @@ var codeNames = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 // checkCode says whether the code repository is one that can be cloned. The
 // address itself is judged again when it is connected to.
 func (h *Hub) checkCode(b BuildConfig) error {
-	if b.Node != "in" && b.Node != "cn" {
-		return FailField("build_config.build_node", "must be in or cn, not %q", b.Node)
-	}
 	if b.Client == Simple {
 		return h.checkClone(b.CloneURL)
 	}
 	if _, ok := codeHosts[b.Client]; !ok {
-		return FailField("build_config.code_repo_client", "must be GitHub, GitLab, Bitbucket, OSChina, GitCafe or Simple, not %q", b.Client)
+		return FailField("code_repo_client", "must be GitHub, GitLab, Bitbucket, OSChina, GitCafe or Simple, not %q", b.Client)
 	}
 	// GitLab has groups in groups.
 	parts := []string{b.CodeNamespace}
@@ -145,11 +145,19 @@ func (h *Hub) checkCode(b BuildConfig) error {
 	}
 	for _, p := range parts {
 		if !codeNames.MatchString(p) {
-			return FailField("build_config.code_repo_namespace", "%q is not the name of a user or group there", b.CodeNamespace)
+			return FailField("code_repo_namespace", "%q is not the name of a user or group there", b.CodeNamespace)
 		}
 	}
 	if !codeNames.MatchString(b.CodeName) {
-		return FailField("build_config.code_repo_name", "%q is not the name of a code repository", b.CodeName)
+		return FailField("code_repo_name", "%q is not the name of a code repository", b.CodeName)
+	}
+	return nil
+}
+
+// checkNode says whether a build node is one.
+func checkNode(node string) error {
+	if node != "in" && node != "cn" {
+		return FailField("build_node", "must be in or cn, not %q", node)
 	}
 	return nil
 }
@@ -158,7 +166,7 @@ func (h *Hub) checkCode(b BuildConfig) error {
 const maxAddress = 2048
 
 func (h *Hub) checkClone(address string) error {
-	const field = "build_config.code_repo_clone_url"
+	const field = "code_repo_clone_url"
 	u, err := url.Parse(address)
 	switch {
 	case address == "":
@@ -188,12 +196,13 @@ func checkTagConfigs(list []TagConfig) error {
 		return FailField("tag_configs", "has at most %d entries", maxTagConfigs)
 	}
 	tags := make(map[string]bool)
-	for _, t := range list {
-		if err := t.check(); err != nil {
-			return err
+	for i, t := range list {
+		err := t.check()
+		if err == nil && tags[t.Tag] {
+			err = FailField("docker_repo_tag", "%q stands in two entries of tag_configs", t.Tag)
 		}
-		if tags[t.Tag] {
-			return FailField("docker_repo_tag", "%q stands in two entries of tag_configs", t.Tag)
+		if err != nil {
+			return fieldIn(fmt.Sprintf("tag_configs.%d", i), err)
 		}
 		tags[t.Tag] = true
 	}
@@ -207,7 +216,7 @@ func (t TagConfig) check() error {
 	pattern, err := t.pattern()
 	switch {
 	case err != nil:
-		return FailField("code_repo_type_value", "is not a valid regular expression: %v", err)
+		return FailField("code_repo_type_value", "%v", err)
 	case pattern == nil && !isRef(t.Ref):
 		return FailField("code_repo_type_value", "%q is not the name of a %s", t.Ref, t.RefType)
 	case pattern == nil && !isTag(t.Tag):
@@ -234,8 +243,13 @@ var (
 
 // checkOptions says whether build_args, platforms and build_secrets will do.
 func (t TagConfig) checkOptions() error {
-	if len(t.Args) > 100 || len(t.Platforms) > 10 || len(t.Secrets) > 50 {
-		return FailField("tag_configs", "an entry has at most 100 build_args, 10 platforms and 50 build_secrets")
+	switch {
+	case len(t.Args) > 100:
+		return FailField("build_args", "has at most 100 entries")
+	case len(t.Platforms) > 10:
+		return FailField("platforms", "has at most 10 entries")
+	case len(t.Secrets) > 50:
+		return FailField("build_secrets", "has at most 50 entries")
 	}
 	for name, value := range t.Args {
 		if !argName.MatchString(name) || len(value) > 4096 || strings.ContainsRune(value, 0) {
@@ -280,15 +294,50 @@ func insideDir(dir string) (inside string, ok bool) {
 	return inside, inside != ".." && !strings.HasPrefix(inside, "../")
 }
 
-// pattern is the regular expression that Ref is; nil if it is a plain name.
-func (t TagConfig) pattern() (*regexp.Regexp, error) {
+// refPattern is a regular expression for references.
+type refPattern struct {
+	*regexp.Regexp
+	steps int // about how many the match of one byte takes at the most
+}
+
+// maxPatternSteps bounds a refPattern: what stands in it counts as often as it is
+// repeated.
+const maxPatternSteps = 1000
+
+// pattern is the regular expression that Ref is; nil if it is a plain name. Its error
+// says what is wrong with it.
+func (t TagConfig) pattern() (*refPattern, error) {
 	if len(t.Ref) < 3 || t.Ref[0] != '/' || t.Ref[len(t.Ref)-1] != '/' {
 		return nil, nil
 	}
 	if len(t.Ref) > 512 {
-		return nil, FailField("code_repo_type_value", "has at most 512 bytes")
+		return nil, errors.New("has at most 512 bytes")
 	}
-	return regexp.Compile(t.Ref[1 : len(t.Ref)-1])
+	text := t.Ref[1 : len(t.Ref)-1]
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, fmt.Errorf("is not a valid regular expression: %w", err)
+	}
+	p := &refPattern{steps: patternSteps(tree)}
+	if p.steps > maxPatternSteps {
+		return nil, fmt.Errorf("repeats too much for a regular expression of references: it takes %d steps a byte, and %d are the most", p.steps, maxPatternSteps)
+	}
+	p.Regexp, err = regexp.Compile(text)
+	return p, err
+}
+
+func patternSteps(re *syntax.Regexp) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		n += patternSteps(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return n
 }
 
 var placeholders = regexp.MustCompile(`\{(sourceref|[0-9])\}`)
@@ -303,16 +352,10 @@ func tagTemplate(s string, groups int) bool {
 	return len(s) <= 256 && isTag(placeholders.ReplaceAllString(s, "x"))
 }
 
-// Match is the tag configuration that a pushed reference makes, with its names
-// filled in; ok is false where it is none of its.
-func (t TagConfig) Match(refType, ref string) (made TagConfig, ok bool) {
-	if t.RefType != refType || !isRef(ref) {
-		return t, false
-	}
-	pattern, err := t.pattern()
-	if err != nil {
-		return t, false
-	}
+// made is the tag configuration that a pushed reference of the right type makes, with
+// its names filled in. pattern is the one that Ref is. ok is false where the reference
+// is none of its, or makes no name for a tag.
+func (t TagConfig) made(pattern *refPattern, ref string) (made TagConfig, ok bool) {
 	if pattern == nil {
 		return t, t.Ref == ref
 	}
@@ -327,7 +370,8 @@ func (t TagConfig) Match(refType, ref string) (made TagConfig, ok bool) {
 		return tagText(m[p[1]-'0'])
 	})
 	t.Ref = ref
-	return t, isTag(t.Tag)
+	// What builds keep their cache under is not for whoever names branches.
+	return t, isTag(t.Tag) && !isCacheTag(t.Tag)
 }
 
 var noTagText = regexp.MustCompile(`[^A-Za-z0-9._-]`)

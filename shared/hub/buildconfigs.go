@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"slices"
@@ -30,11 +31,8 @@ func (h *Hub) takeIDs(ctx context.Context, n int64) (first int64, err error) {
 // ids, deploy key and maker are filled in. Ids of tag configurations that were
 // given are not judged.
 func (h *Hub) CreateAutomated(ctx context.Context, g Grant, r Repository, readme string, b BuildConfig) (Repository, BuildConfig, error) {
-	if err := h.checkCode(b); err != nil {
-		return r, b, err
-	}
-	if err := checkTagConfigs(b.Tags); err != nil {
-		return r, b, err
+	if err := cmp.Or(checkNode(b.Node), h.checkCode(b), checkTagConfigs(b.Tags)); err != nil {
+		return r, b, fieldIn("build_config", err)
 	}
 	item, err := h.get(ctx, entryKey(g.NamespaceID, r.Name))
 	if err != nil {
@@ -138,7 +136,9 @@ func (h *Hub) UpdateBuildConfig(ctx context.Context, g Grant, c BuildConfigChang
 			return err
 		}
 		if c.Node != nil {
-			b.Node = *c.Node
+			if b.Node = *c.Node; checkNode(b.Node) != nil {
+				return checkNode(b.Node)
+			}
 		}
 		if c.Email != nil {
 			b.Email = *c.Email
@@ -147,9 +147,6 @@ func (h *Hub) UpdateBuildConfig(ctx context.Context, g Grant, c BuildConfigChang
 			if b.Tags, err = h.newTagConfigs(ctx, b.Tags, c.Tags); err != nil {
 				return err
 			}
-		}
-		if err := h.checkCode(b); err != nil {
-			return err
 		}
 		ops, err := h.activate(ctx, &b)
 		if err != nil {

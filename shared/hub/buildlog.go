@@ -49,10 +49,11 @@ func (h *Hub) appendLog(ctx context.Context, id string, lines []LogLine) error {
 }
 
 // LogQuery says which part of a log is wanted. Times are Unix seconds, both
-// included; 0 = open.
+// included.
 type LogQuery struct {
-	After    int64 // only lines after this one
-	From, To int64
+	After int64 // only lines after this one
+	From  int64
+	To    *int64 // nil = open
 }
 
 // maxLogLines and maxLogBytes bound one answer.
@@ -88,7 +89,7 @@ func (h *Hub) BuildLog(ctx context.Context, id string, q LogQuery) (lines []LogL
 			switch {
 			case l.Seq < first || l.Time < q.From:
 				continue
-			case q.To > 0 && l.Time > q.To:
+			case q.To != nil && l.Time > *q.To:
 				return errEnough
 			case len(lines) == maxLogLines || len(lines) > 0 && size+len(l.Message) > maxLogBytes:
 				more = true

@@ -93,10 +93,10 @@ const QueueFull = TooManyRequests
 
 // CreateBuild puts a build of the granted repository (role Writer) into its
 // namespace's queue. BadField where there is no such tag configuration or the
-// commit is no full id; NotFound where it is no build repository; TooManyRequests
+// commit is no full id, in whatever case; NotFound where it is no build repository; TooManyRequests
 // where the queue is full.
 func (h *Hub) CreateBuild(ctx context.Context, g Grant, n NewBuild) (b Build, err error) {
-	if n.Commit != "" && !commitID.MatchString(n.Commit) {
+	if n.Commit = strings.ToLower(n.Commit); n.Commit != "" && !commitID.MatchString(n.Commit) {
 		return b, FailField("code_commit_id", "must be a full commit id, 40 or 64 hexadecimal digits")
 	}
 	auditDetail(ctx, "%s:%s", g.Path(), n.Tag)

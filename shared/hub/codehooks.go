@@ -82,6 +82,9 @@ const (
 	deliveryMemory = 7 * 24 * time.Hour
 	// maxPushed bounds the builds that one delivery asks for.
 	maxPushed = 100
+	// maxMatching bounds the steps of the regular expressions that one delivery is held
+	// against: some seconds at the worst.
+	maxMatching = 50_000_000
 )
 
 // pushedTag is a build that a push asks for.
@@ -96,10 +99,24 @@ func (p pushedTag) name() string { return fmt.Sprintf("%d %s %s", p.config.ID, p
 // of the configuration that matches one.
 func (hook CodeHook) pushed(refs []CodeRef) (list []pushedTag, err error) {
 	seen := make(map[string]bool)
-	for _, ref := range refs {
-		for _, t := range hook.config.Tags {
-			made, ok := t.Match(ref.Type, ref.Name)
-			if p := (pushedTag{ref, made}); ok && t.Active && !seen[p.name()] {
+	steps := 0
+	for _, t := range hook.config.Tags {
+		pattern, err := t.pattern()
+		if err != nil || !t.Active {
+			continue
+		}
+		for _, ref := range refs {
+			if ref.Type != t.RefType || !isRef(ref.Name) {
+				continue
+			}
+			if pattern != nil {
+				steps += pattern.steps * len(ref.Name)
+			}
+			if steps > maxMatching {
+				return nil, Fail(BadRequest, "the push names too many branches and tags to look for those that the regular expressions mean; push fewer at once")
+			}
+			made, ok := t.made(pattern, ref.Name)
+			if p := (pushedTag{ref, made}); ok && !seen[p.name()] {
 				seen[p.name()] = true
 				list = append(list, p)
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -139,6 +140,16 @@ func Fail(c Code, format string, args ...any) error {
 // FailField says that a field of the input is bad, and how.
 func FailField(name, format string, args ...any) error {
 	return &Error{Code: BadField, Message: name + ": " + fmt.Sprintf(format, args...), Detail: map[string]string{"field": name}}
+}
+
+// fieldIn says of an error about a field what that field is in.
+func fieldIn(place string, err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != BadField {
+		return err
+	}
+	name, says, _ := strings.Cut(e.Message, ": ")
+	return FailField(place+"."+name, "%s", says)
 }
 
 // CodeOf is the kind of a failure, "" for the hub's own trouble and for none.

@@ -1,6 +1,9 @@
 package hubapi
 
 import (
+	"encoding/json"
+	"reflect"
+
 	"berth/shared/hub"
 	"berth/shared/store"
 	"berth/shared/web"
@@ -73,6 +76,15 @@ type tagChanges struct {
 	BuildSecrets       *[]string          `json:"build_secrets"`
 }
 
+// UnmarshalJSON refuses null, which package json takes for an object without fields.
+func (n *tagChanges) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return &json.UnmarshalTypeError{Value: "null", Type: reflect.TypeFor[tagChanges]()}
+	}
+	type fields tagChanges
+	return json.Unmarshal(b, (*fields)(n))
+}
+
 // on is a tag configuration with the changes.
 func (n tagChanges) on(t hub.TagConfig) hub.TagConfig {
 	if n.DockerRepoTag == nil {
@@ -110,7 +122,7 @@ func buildConfigRoutes() []web.Route {
 	tables := []store.Table{store.Repositories, store.Builds}
 	return []web.Route{
 		{
-			Name: "build-config-get", Method: "GET", Pattern: pattern, Rule: web.RepositoryWriter,
+			Name: "build-config-get", Method: "GET", Pattern: pattern, Rule: web.BuildConfigReader,
 			Needs:  web.Needs{Read: tables, Secrets: true},
 			Doc:    web.Doc{Summary: "Show how a repository is built", Answers: map[int]any{200: buildConfig{}}},
 			Handle: getBuildConfig,
@@ -187,7 +199,7 @@ func createAutomated(c *web.Call, in newRepository, r hub.Repository) error {
 	}
 	set(&b.Node, n.BuildNode)
 	if b.Client == "" {
-		return hub.FailField("build_config.code_repo_client", "is needed: GitHub, GitLab, Bitbucket, OSChina or Simple")
+		return hub.FailField("build_config.code_repo_client", "is needed: GitHub, GitLab, Bitbucket, OSChina, GitCafe or Simple")
 	}
 	if b.Client != hub.Simple {
 		b.CloneURL = ""

@@ -179,6 +179,7 @@ func TestBuildLog(t *testing.T) {
 	want(fmt.Sprintf("?start_time=%d&end_time=%d", start+1, start+149), 101, 15_000)
 	want(fmt.Sprintf("?start_time=%d", start+1000), 25_001, lines)
 	want(fmt.Sprintf("?end_time=%d", start-1), 1, 0)
+	want("?end_time=0", 1, 0)
 	for _, q := range []string{"start_time=x", "end_time=-1", "after=1.5"} {
 		name, _, _ := strings.Cut(q, "=")
 		a.do("madams", "GET", "/v1/builds/"+id+"/logs?"+q, nil).fails(400, "invalid_field", name)

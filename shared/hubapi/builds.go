@@ -90,7 +90,7 @@ func buildRoutes() []web.Route {
 			Handle: createBuild,
 		},
 		{
-			Name: "build-list", Method: "GET", Pattern: "/v1/builds", Rule: web.SignedIn, Needs: web.Needs{Read: tables},
+			Name: "build-list", Method: "GET", Pattern: "/v1/builds", Rule: web.Open, Needs: web.Needs{Read: tables},
 			Doc: web.Doc{
 				Summary: "List builds, newest first: a namespace's, a repository's, or those that the caller asked for",
 				Query: append([]web.Param{
@@ -198,6 +198,8 @@ func listBuilds(c *web.Call) error {
 func listedBuilds(c *web.Call, q url.Values) (g hub.Grant, err error) {
 	namespace, name := q.Get("namespace"), q.Get("repo_name")
 	switch {
+	case namespace == "" && !c.Caller.Known():
+		return g, hub.Fail(hub.Unauthenticated, "log in to see the builds that you asked for")
 	case namespace == "" && name == "":
 		if t := c.Caller.Token; t != nil && len(t.Repositories) > 0 {
 			err = hub.FailField("repo_name", "is needed, and namespace too: your token is for some repositories alone")
@@ -225,10 +227,14 @@ func listedBuilds(c *web.Call, q url.Values) (g hub.Grant, err error) {
 	return g, err
 }
 
+// latest is the last second, and the last line, that a log can be asked for.
+const latest = 1 << 53
+
 func readLog(c *web.Call) error {
-	var query hub.LogQuery
-	for name, n := range map[string]*int64{"start_time": &query.From, "end_time": &query.To, "after": &query.After} {
-		given, err := c.Number(name, 0, 1<<53, 0)
+	end := int64(latest)
+	query := hub.LogQuery{To: &end}
+	for name, n := range map[string]*int64{"start_time": &query.From, "end_time": &end, "after": &query.After} {
+		given, err := c.Number(name, 0, latest, int(*n))
 		if err != nil {
 			return err
 		}

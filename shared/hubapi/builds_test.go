@@ -350,8 +350,48 @@ func TestBuildConfigRefusals(t *testing.T) {
 	} {
 		refused(field, config)
 	}
+	// What repeats itself too often would hold up every push.
+	for _, pattern := range []string{"/" + strings.Repeat("(.?){999}", 56) + "/", "/((a{20}){20}){20}/", "/a{1001}/", "/" + strings.Repeat("a", 600) + "/"} {
+		refused("code_repo_type_value", fmt.Sprintf(`{"code_repo_client":"GitHub","code_repo_namespace":"o","code_repo_name":"c","tag_configs":[{"code_repo_type_value":%s}]}`, quoted(pattern)))
+	}
 	a.do("madams", "GET", "/v1/repositories/madams/no", nil).fails(404, "repository_not_found")
 	a.whole()
+}
+
+// Of several entries a refusal says which one it is about, by the names of the body.
+func TestBuildConfigRefusalsSayWhere(t *testing.T) {
+	a := newRepoAPI(t)
+	const repositories, config = "/v1/repositories/madams", buildsRepo + "/build-config"
+	a.do("madams", "POST", repositories, printedCreate).is(201, &object{})
+	for tags, field := range map[string]string{
+		`[{"docker_repo_tag":"a"},{"version_tagging":3}]`:                                       "tag_configs.1.version_tagging: ",
+		`[{"docker_repo_tag":"a"},{"docker_build_tag":"a"}]`:                                    "tag_configs.1.docker_repo_tag: ",
+		`[{"dockerfile_location":"../x"}]`:                                                      "tag_configs.0.dockerfile_location: ",
+		`[{"platforms":["a/1","a/2","a/3","a/4","a/5","a/6","a/7","a/8","a/9","a/10","a/11"]}]`: "tag_configs.0.platforms: ",
+		`[null]`:              "tag_configs: must be an object, not null",
+		`[{},null]`:           "tag_configs: must be an object, not null",
+		`[{"is_active":"1"}]`: "tag_configs.is_active: ",
+	} {
+		a.do("madams", "PUT", config, `{"tag_configs":`+tags+`}`).says(400, field)
+		made := strings.NewReplacer("docker_images_test", "no", `"email_enabled": false`, `"build_args": {}`).Replace(printedCreate)
+		before, after, _ := strings.Cut(made, `"tag_configs": [`)
+		_, after, _ = strings.Cut(after, "]")
+		a.do("madams", "POST", repositories, before+`"tag_configs": `+tags+after).says(400, "build_config."+field)
+	}
+	a.do("madams", "PUT", config, `{"build_node":"eu"}`).says(400, "build_node: ")
+	var kept object
+	a.do("madams", "GET", config, nil).is(200, &kept)
+	kept.tags(t)[0].has(t, printedTagConfig)
+	a.whole()
+}
+
+// says wants a refusal whose message begins so.
+func (r repoAnswer) says(status int, begin string) {
+	r.t.Helper()
+	r.fails(status, "invalid_field", begin)
+	if !strings.Contains(string(r.body), `"message":"`+begin) {
+		r.t.Errorf("%s: %s does not begin with %q", r.what, r.body, begin)
+	}
 }
 
 func quoted(s string) string {
@@ -452,7 +492,7 @@ func TestBuildRefusals(t *testing.T) {
 	post := func(body string) repoAnswer { return a.do("madams", "POST", "/v1/builds", body) }
 	post(`{"namespace":"madams","repo_name":"docker_images_test","tag":"nightly"}`).fails(400, "invalid_field", "tag", "nightly")
 	post(`{"namespace":"madams","repo_name":"docker_images_test"}`).fails(400, "invalid_field", "tag")
-	for _, commit := range []string{"5528", strings.Repeat("g", 40), strings.Repeat("A", 40), "--upload-pack=id", headCommit + "\\n"} {
+	for _, commit := range []string{"5528", strings.Repeat("g", 40), strings.Repeat("A", 41), "--upload-pack=id", headCommit + "\\n"} {
 		post(`{"namespace":"madams","repo_name":"docker_images_test","tag":"latest","code_commit_id":"`+commit+`"}`).fails(400, "invalid_field", "code_commit_id")
 	}
 	post(`{"namespace":"madams","repo_name":"plain","tag":"latest"}`).fails(404, "not_found")
@@ -464,6 +504,10 @@ func TestBuildRefusals(t *testing.T) {
 	if list.Count != 0 {
 		t.Errorf("refused builds are listed: %v", list)
 	}
+	// Hexadecimal digits may be of either case; Git writes small ones.
+	var shouted object
+	post(`{"namespace":"madams","repo_name":"docker_images_test","tag":"latest","code_commit_id":"`+strings.ToUpper(headCommit)+`"}`).is(201, &shouted)
+	shouted.has(t, `{"code_head_commit": "`+headCommit+`"}`)
 	// A branch's latest commit is not known until it is cloned.
 	var b object
 	post(`{"namespace":"madams","repo_name":"docker_images_test","tag":"latest","code_commit_id":null}`).is(201, &b)
@@ -622,7 +666,13 @@ func TestBuildsAreTheirNamespaces(t *testing.T) {
 	if own.Count != 0 {
 		t.Errorf("the stranger's builds are %v", own)
 	}
-	a.do("stranger", "GET", buildsRepo+"/build-config", nil).fails(403, "permission_denied")
+	a.do("", "GET", "/v1/builds?repo_name=docker_images_test", nil).fails(401, "unauthenticated")
+	a.do("", "GET", "/v1/builds?namespace=madams", nil).fails(404, "namespace_not_found")
+	a.do("", "GET", "/v1/builds?namespace=madams&repo_name=docker_images_test", nil).fails(404, "repository_not_found")
+	for _, who := range []string{"stranger", ""} { // also of a public repository
+		a.do(who, "GET", buildsRepo+"/build-config", nil).fails(404, "not_found")
+	}
+	a.do("stranger", "PUT", buildsRepo+"/build-config", `{}`).fails(403, "permission_denied")
 	var seen object
 	a.do("stranger", "GET", buildsRepo, nil).is(200, &seen)
 	if c, ok := seen["build_config"]; ok && c != nil {

@@ -2,6 +2,7 @@ package hubapi
 
 import (
 	"encoding/json"
+	"errors"
 	"mime"
 	"net/url"
 	"strings"
@@ -100,10 +101,15 @@ func bitbucketPushes(payload []byte) (refs []hub.CodeRef, err error) {
 	return refs, nil
 }
 
-// decodePush reads a push event, which is an object.
+// decodePush reads a push event, which is an object, or null for none.
 func decodePush(payload []byte, v any) error {
-	if err := json.Unmarshal(payload, v); err != nil {
-		return hub.Fail(hub.BadRequest, "the body is no push event in JSON: %v", err)
+	err := json.Unmarshal(payload, v)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field != "":
+		return hub.FailField(wrong.Field, "has another type in a push event than %s", wrong.Value)
+	case err != nil:
+		return hub.Fail(hub.BadRequest, "the body is no push event in JSON; choose application/json as the webhook's content type")
 	}
 	return nil
 }

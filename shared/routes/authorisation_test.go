@@ -137,6 +137,11 @@ func expected(r web.Route, who string, public bool) int {
 		return 403
 	case web.Open, web.VisibleNamespace:
 		return 0
+	case web.BuildConfigReader: // nobody but writers knows of it
+		if role < 3 {
+			return 404
+		}
+		return 0
 	case web.BuildReader, web.BuildWriter: // nobody but members knows of builds, also of a public repository's
 		switch {
 		case r.Rule == web.BuildWriter && !known:

@@ -54,6 +54,9 @@ const (
 	// RepositoryReaderOrNew is RepositoryReader; a repository that does not exist
 	// yet is as an empty one to those who may make it. Call.Grant.RepoID is "" then.
 	RepositoryReaderOrNew
+	// BuildConfigReader takes who writes to {namespace}/{repo}, to read how it is built:
+	// for others that does not exist.
+	BuildConfigReader
 	// Of a build: {build}. It is its namespace's members' to read, and its writers'
 	// to end; for others it does not exist. Call.Build is it.
 	BuildReader
@@ -77,7 +80,7 @@ func (r Rule) target() (in target, need hub.Role) {
 		return namespace, hub.Writer
 	case NamespaceOwner:
 		return namespace, hub.Owner
-	case RepositoryReader, RepositoryKnown, RepositoryReaderOrNew:
+	case RepositoryReader, RepositoryKnown, RepositoryReaderOrNew, BuildConfigReader:
 		return repository, hub.Reader
 	case RepositoryWriter, RepositoryPush:
 		return repository, hub.Writer
@@ -91,7 +94,7 @@ func (r Rule) target() (in target, need hub.Role) {
 // if only to what is public.
 func (r Rule) Anonymous() bool {
 	in, need := r.target()
-	return r == Open || in == namespace && need == hub.NoRole || in == repository && need == hub.Reader && r != RepositoryKnown
+	return r == Open || in == namespace && need == hub.NoRole || in == repository && need == hub.Reader && r != RepositoryKnown && r != BuildConfigReader
 }
 
 // String says whom the rule lets in.
@@ -107,6 +110,8 @@ func (r Rule) String() string {
 		return "administrators of the hub"
 	case VisibleNamespace:
 		return "anybody, to see what they may of the namespace"
+	case BuildConfigReader:
+		return "writers of the repository"
 	case BuildReader:
 		return "readers of the build's namespace"
 	case BuildWriter:

@@ -100,6 +100,9 @@ func authorize(ctx context.Context, c *Call) (err error) {
 		t.Items = func(id string) []store.Key { return c.Route.Items(id, c.R) }
 	}
 	c.Grant, err = c.Hub.Authorize(ctx, c.Caller, t)
+	if err == nil && c.Route.Rule == BuildConfigReader && c.Grant.Member < hub.Writer {
+		return hub.Fail(hub.NotFound, "there is no build configuration of %s that you may read", c.Grant.Path())
+	}
 	return err
 }
 

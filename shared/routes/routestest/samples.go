@@ -92,7 +92,7 @@ var Samples = map[string]Sample{
 	},
 	"build-list": {
 		query: "namespace=team&repo_name={repo}&page_size=1",
-		Want:  map[string]int{"stranger": 404},
+		Want:  map[string]int{"anonymous": 404, "stranger": 404},
 	},
 	"build-get":    {vars: aBuild},
 	"build-log":    {vars: aBuild},
