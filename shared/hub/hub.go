@@ -71,6 +71,7 @@ type Hub struct {
 	guard      *outbound.Guard // see Outbound
 	clientOnce sync.Once
 	client     *http.Client // sends webhooks
+	rests      rests
 }
 
 // Options are what an operator decides.

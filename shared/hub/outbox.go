@@ -21,7 +21,7 @@ import (
 //
 // An event is written with the change; handling it makes a delivery for each webhook
 // that wants it. Deliveries lie in a partition of their webhook, so that a slow
-// receiver holds up few others, and no event. Mails are told of in mail.go.
+// receiver holds up few others, and these not for long: see [rests]. Mails are told of in mail.go.
 
 // outboxEvent is an event that happened.
 type outboxEvent struct {
@@ -80,14 +80,21 @@ func (h *Hub) claim(ctx context.Context, kind string, shard int, id string, item
 }
 
 // endClaim ends an attempt: the entry goes, or, with a time, waits for it. More
-// operations ride along.
+// operations ride along. Where the lease has run out and another sender has taken the
+// entry, it is that one's to end.
 func (h *Hub) endClaim(ctx context.Context, c claim, next Time, entry any, more ...store.Op) error {
+	item, err := h.get(ctx, c.key)
+	if err != nil || !item.Found() {
+		return err
+	}
 	if next.IsZero() {
-		return h.Records.Write(ctx, append(more, store.Delete(c.key))...)
+		return h.Records.Write(ctx, append(more, store.DeleteAt(c.key, item.Version))...)
 	}
 	put := store.Put(outboxKey(c.kind, c.shard, next, c.id), encode(entry))
-	if put.Key != c.key {
-		more = append(more, store.Delete(c.key))
+	if put.Key == c.key {
+		put = store.Replace(c.key, item.Version, put.Value)
+	} else {
+		more = append(more, store.DeleteAt(c.key, item.Version))
 	}
 	return h.writeHinting(ctx, append(more, put)...)
 }

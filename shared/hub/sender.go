@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"sync"
 	"time"
 
 	"berth/shared/outbound"
@@ -25,6 +27,55 @@ var backoff = []time.Duration{
 	10 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour,
 }
 
+// A receiver that took long is left alone for restFactor times as long: what waits for
+// it would else hold up the others of its partition. One that answers faster than
+// restAfter is not.
+const (
+	restAfter  = time.Second
+	restFactor = 4
+)
+
+// rests are receivers that are left alone, by their webhooks. Each sender knows of
+// those that it met itself.
+type rests struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+// note takes down how long an attempt that has just ended took.
+func (r *rests) note(hook string, took time.Duration, now time.Time) {
+	if took < restAfter {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.until == nil {
+		r.until = make(map[string]time.Time)
+	}
+	maps.DeleteFunc(r.until, func(_ string, until time.Time) bool { return !until.After(now) })
+	r.until[hook] = now.Add(restFactor * took)
+}
+
+// of is until when a receiver is left alone; ok is false where it is not.
+func (r *rests) of(hook string, now time.Time) (until time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	until = r.until[hook]
+	return until, until.After(now)
+}
+
+// putOff lets a delivery wait for a receiver that is left alone. It is no attempt.
+func (h *Hub) putOff(ctx context.Context, shard int, item store.Item, entry outboxDelivery, until Time) error {
+	d := &entry.Delivery
+	d.Next = until
+	ops, err := h.noteDelivery(ctx, entry.NamespaceID, entry.Turn, *d)
+	if err != nil {
+		return err
+	}
+	return h.writeHinting(ctx, append(ops, store.DeleteAt(item.Key, item.Version),
+		store.Put(outboxKey(outboxDeliveries, shard, until, d.ID), encode(entry)))...)
+}
+
 // deliver makes one attempt at a delivery: it claims the entry for the lease, sends,
 // and writes what became of it.
 func (h *Hub) deliver(ctx context.Context, shard int, item store.Item) error {
@@ -33,6 +84,10 @@ func (h *Hub) deliver(ctx context.Context, shard int, item store.Item) error {
 		return err
 	}
 	d := &entry.Delivery
+	receiver := entry.NamespaceID + "/" + d.Hook
+	if until, ok := h.rests.of(receiver, h.Now()); ok {
+		return h.putOff(ctx, shard, item, entry, At(until))
+	}
 	claimed, err := h.claim(ctx, outboxDeliveries, shard, d.ID, item)
 	if err != nil {
 		return err
@@ -43,14 +98,18 @@ func (h *Hub) deliver(ctx context.Context, shard int, item store.Item) error {
 	}
 	d.Attempts++
 	d.Last, d.Next = h.now(), Time{}
-	if hook == nil {
+	if hook != nil {
+		d.Code, err = h.send(ctx, entry, hook)
+		h.rests.note(receiver, h.Now().Sub(d.Last.Time), h.Now())
+	}
+	switch {
+	case hook == nil:
 		d.Status, d.Code, d.Error = deliveryFailed, 0, "the webhook was deleted or switched off"
-	} else if d.Code, err = h.send(ctx, entry, hook); err == nil {
+	case err == nil:
 		d.Status, d.Error = deliveryDone, ""
-	} else {
-		if ctx.Err() != nil {
-			return ctx.Err() // the hub stops: the lease runs out and another attempt follows
-		}
+	case ctx.Err() != nil:
+		return ctx.Err() // the hub stops: the lease runs out and another attempt follows
+	default:
 		d.Error = err.Error()
 		if d.Attempts > len(backoff) {
 			d.Status = deliveryFailed

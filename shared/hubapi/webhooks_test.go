@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,6 +230,104 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 	a.sendOutbox()
 	if list := a.deliveries("h"); list.Count != 2 || list.Results[0]["status"] != "delivered" || list.Results[1]["status"] != "failed" {
 		t.Errorf("deliveries %v", list)
+	}
+}
+
+// A receiver that takes long is asked a few times, and then left alone for a while: the
+// others get theirs meanwhile. What waited is no attempt, and arrives later.
+func TestSlowReceiverHoldsUpNobody(t *testing.T) {
+	a := newRepoAPI(t)
+	a.hub.Options.AllowedHosts = []string{"127.0.0.1"}
+	var late atomic.Int64
+	begin := a.now
+	a.hub.Now = func() time.Time { return begin.Add(time.Duration(late.Load())) }
+	slow, quick := newReceiver(t), newReceiver(t)
+	tarpit := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		late.Add(int64(9 * time.Second))
+		slow.Config.Handler.ServeHTTP(w, r)
+	}))
+	defer tarpit.Close()
+	a.do("madams", "PUT", hooks+"/slow", map[string]string{"url": tarpit.URL}).is(201, &object{})
+	const others, pushes = 19, 10 // so many that some lie in the partition of the slow one
+	for i := range others {
+		a.do("madams", "PUT", fmt.Sprintf("%s/quick%d", hooks, i), map[string]string{"url": quick.URL}).is(201, &object{})
+	}
+	a.make("app", false)
+	image := a.image("app", "arm64")
+	for range pushes {
+		a.pushManifest("app", "v1", image)
+	}
+	a.sendOutbox()
+	most := 4 // are asked at the same time
+	if n := len(quick.take()); n != others*pushes {
+		t.Errorf("%d deliveries to the others, want %d", n, others*pushes)
+	}
+	got := slow.take()
+	if len(got) == 0 || len(got) > most {
+		t.Fatalf("the slow one was asked %d times", len(got))
+	}
+	pending := 0
+	for _, d := range a.deliveries("slow").Results {
+		if d["status"] == "pending" {
+			pending++
+			d.has(t, `{"attempts": 0, "next_at": "2014-11-19T05:54:22.741Z"}`)
+		}
+	}
+	if pending != pushes-len(got) {
+		t.Errorf("%d wait, %d were delivered", pending, len(got))
+	}
+	a.sendOutbox()
+	if n := len(slow.take()); n != 0 {
+		t.Errorf("the slow one was not left alone: %d more", n)
+	}
+	for range pushes {
+		late.Add(int64(40 * time.Second))
+		a.sendOutbox()
+	}
+	ids := map[string]bool{}
+	for _, d := range append(got, slow.take()...) {
+		ids[d.header.Get("X-Berth-Delivery")] = true
+	}
+	if len(ids) != pushes {
+		t.Errorf("%d of %d deliveries came to the slow one", len(ids), pushes)
+	}
+	for _, d := range a.deliveries("slow").Results {
+		d.has(t, `{"status": "delivered", "attempts": 1, "next_at": null}`)
+	}
+}
+
+// A sender that was stopped for longer than its lease finds that another has the
+// delivery, and leaves it alone.
+func TestDeliveryAfterALostLease(t *testing.T) {
+	a := newRepoAPI(t)
+	a.hub.Options.AllowedHosts = []string{"127.0.0.1"}
+	var late atomic.Int64
+	begin := a.now
+	a.hub.Now = func() time.Time { return begin.Add(time.Duration(late.Load())) }
+	asked := 0
+	var ids []string
+	to := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ids = append(ids, r.Header.Get("X-Berth-Delivery"))
+		if asked++; asked == 1 { // the first sender sleeps meanwhile
+			late.Add(int64(2 * time.Minute))
+			a.sendOutbox()
+		}
+		w.WriteHeader(500)
+	}))
+	defer to.Close()
+	a.do("madams", "PUT", hooks+"/h", map[string]string{"url": to.URL}).is(201, &object{})
+	a.make("app", false)
+	a.pushManifest("app", "v1", a.image("app", "arm64"))
+	a.sendOutbox()
+	if len(ids) != 2 || ids[0] != ids[1] {
+		t.Fatalf("attempts: %q", ids)
+	}
+	for range 20 { // whoever ended it, one entry is left
+		late.Add(int64(24 * time.Hour))
+		a.sendOutbox()
+	}
+	if len(ids) != 9 { // the one that was lost, and the eight of the other
+		t.Errorf("%d attempts, want 9", len(ids))
 	}
 }
 
