@@ -34,7 +34,7 @@ func (s *server) verify(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}
-	if out, status := s.command(t, nil, "verify", "--content"); status != 0 || !strings.Contains(out, `"problems": null`) {
+	if out, status := s.command(t, nil, "verify", "--content"); status != 0 || !strings.Contains(out, `"problems": []`) {
 		t.Errorf("the data folder is not whole:\n%s", out)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -45,6 +46,25 @@ func TestFolderHasOneHolder(t *testing.T) {
 		t.Fatalf("after the first gave it up: %v", err)
 	}
 	d.Close()
+}
+
+// A folder that was mistyped is neither found whole nor made.
+func TestNoFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "typo")
+	for _, args := range []string{"verify", "gc", "retention run", "admin create somebody"} {
+		if code := run(context.Background(), append(strings.Fields(args), "--data", path)); code != 1 {
+			t.Errorf("%s of no folder ends with %d", args, code)
+		}
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder was made: %v", err)
+	}
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openKept(path); err == nil || !strings.Contains(err.Error(), "--data") {
+		t.Errorf("an empty folder opens with %v", err)
+	}
 }
 
 func TestKeys(t *testing.T) {

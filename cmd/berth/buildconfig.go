@@ -122,7 +122,11 @@ func (t *tagOptions) changes(c *cobra.Command) (map[string]any, error) {
 
 // writeConfig says how a repository is built, and what is to be entered at its Git host.
 func writeConfig(w io.Writer, b client.BuildConfig) {
-	fmt.Fprintf(w, "\nBuilt from %s %s\n\n", b.Client, shown(b.CodePath))
+	from := b.Client + " " + b.CodePath
+	if b.Client == hub.Simple {
+		from = b.CodePath // an address
+	}
+	fmt.Fprintf(w, "\nBuilt from %s\n\n", shown(from))
 	rows := [][]string{{"TAG", "FROM", "DOCKERFILE", "CONTEXT", "VERSIONS", "ON PUSH", "CACHE"}}
 	for _, t := range b.Tags {
 		versions := fmt.Sprint(t.Versions)
@@ -132,14 +136,43 @@ func writeConfig(w io.Writer, b client.BuildConfig) {
 		rows = append(rows, []string{t.Tag, t.RefType + " " + t.Ref, t.Dockerfile, t.Context, versions, yesNo(t.Active), yesNo(t.Cache)})
 	}
 	table(w, rows)
-	page := ""
-	if b.DeployURL != nil {
-		page = " at " + shown(*b.DeployURL)
-	}
-	fmt.Fprintf(w, "\nIf the code is private, enter this deploy key%s:\n\n%s\n", page, shown(b.PublicKey))
+	writeExtras(w, b.Tags)
+	writeKey(w, b)
 	if b.WebhookURL != nil {
 		fmt.Fprintf(w, "\nTo build at each push, enter this webhook for push events (content type JSON):\n\n")
 		table(w, [][]string{{"    URL:", text(b.WebhookURL)}, {"    Secret:", text(b.WebhookSecret)}})
+	}
+}
+
+// writeKey says what to do where the code is private.
+func writeKey(w io.Writer, b client.BuildConfig) {
+	page := ""
+	switch {
+	case b.Client == hub.Simple && !strings.HasPrefix(b.CodePath, "ssh:"):
+		fmt.Fprint(w, "\nIf the code is private, give its ssh:// address instead: there alone a deploy key works.\n")
+		return
+	case b.DeployURL != nil:
+		page = " at " + shown(*b.DeployURL)
+	}
+	fmt.Fprintf(w, "\nIf the code is private, enter this deploy key%s:\n\n%s\n", page, shown(b.PublicKey))
+}
+
+// writeExtras tells what else the builds of tags are given, where there is something.
+func writeExtras(w io.Writer, tags []client.TagConfig) {
+	for _, t := range tags {
+		var given []string
+		for _, name := range slices.Sorted(maps.Keys(t.Args)) {
+			given = append(given, "--build-arg "+name+"="+t.Args[name])
+		}
+		for _, p := range t.Platforms {
+			given = append(given, "--platform "+p)
+		}
+		for _, s := range t.Secrets {
+			given = append(given, "--secret "+s)
+		}
+		if len(given) > 0 {
+			fmt.Fprintf(w, "\n%s is built with %s\n", shown(t.Tag), shown(strings.Join(given, " ")))
+		}
 	}
 }
 

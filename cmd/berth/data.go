@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -33,6 +34,17 @@ func openData(path string) (*data, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return d, nil
+}
+
+// openKept is openData where a hub must have been: a folder that was mistyped is
+// neither made nor found whole.
+func openKept(path string) (*data, error) {
+	_, records := os.Stat((&data{folder: &folder{path: path}}).recordsPath())
+	_, keys := os.Stat((&folder{path: path}).keysPath())
+	if errors.Is(records, fs.ErrNotExist) && errors.Is(keys, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no hub has kept anything in %s; name its folder with --data", path)
+	}
+	return openData(path)
 }
 
 func (d *data) open() (err error) {

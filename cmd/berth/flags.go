@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,12 +36,25 @@ func withEnv(c *cobra.Command, only ...string) *cobra.Command {
 				return
 			}
 			if err := f.Value.Set(value); err != nil && failed == nil {
-				failed = wrongUse("%s: %w", envName(f.Name), err)
+				failed = wrongUse("%s: %w", envName(f.Name), plainly(err))
 			}
 		})
 		return failed
 	}
 	return c
+}
+
+// plainly says what a flag of the standard kinds wants, whose own errors name Go's functions.
+func plainly(err error) error {
+	var number *strconv.NumError
+	if errors.As(err, &number) {
+		want := "a whole number"
+		if number.Func == "ParseBool" {
+			want = "true or false"
+		}
+		return fmt.Errorf("must be %s, not %q", want, number.Num)
+	}
+	return err
 }
 
 // noArgs refuses words that belong to no flag.

@@ -115,10 +115,12 @@ type keyFile struct {
 	Seal     []byte `json:"seal"`
 }
 
+func (f *folder) keysPath() string { return filepath.Join(f.path, "keys.json") }
+
 // keys reads the hub's secrets, and makes them if fresh says that the folder
 // holds no data yet. They are on the disk before anything depends on them.
 func (f *folder) keys(fresh bool) (hub.Keys, error) {
-	path := filepath.Join(f.path, "keys.json")
+	path := f.keysPath()
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !fresh {

@@ -113,7 +113,7 @@ func (f *followed) until(c *cobra.Command, h *client.Client, id string) error {
 	case b.Of.Status == hub.Deleted:
 		return fmt.Errorf("build %s was cancelled", id)
 	case b.Of.Status != hub.Succeeded:
-		return fmt.Errorf("build %s failed while %s: %s", id, stepName(b.Of.Step), shown(strings.TrimSpace(b.Of.Detail)))
+		return fmt.Errorf("build %s failed while %s: %s", id, stepName(b.Of.Step), shown(strings.ReplaceAll(strings.TrimSpace(b.Of.Detail), "\n", "; ")))
 	}
 	return nil
 }

@@ -111,13 +111,13 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	cert, err := s.certificate()
-	if err != nil {
-		return err
-	}
 	lines := newLogBuffer(os.Stderr)
 	defer lines.Close()
 	log := slog.New(logHandler(lines, s.logFormat.value, s.logLevel.value))
+	cert, err := s.certificate(log)
+	if err != nil {
+		return err
+	}
 	trusted, err := networks(s.proxies)
 	if err != nil {
 		return err
@@ -160,6 +160,9 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	server := newServer(web.Patient(routes.Handler(h, m.observe, m.route(log))), cert, log)
 	log.Info("berth is ready", "version", version, "listen", listener.Addr().String(), "public_url", public.String(), "data", s.data)
 	fmt.Fprintf(out, "Berth listens on %s and answers at %s\n", listener.Addr(), public)
+	if s.publicURL == "" && everywhere(listener.Addr()) {
+		fmt.Fprintln(out, "Only this machine can log in at that address: give the one that others use with --public-url.")
+	}
 	return s.until(ctx, signals, server, listener, h, builder)
 }
 
@@ -243,21 +246,6 @@ func (s *settings) shutDown(server *http.Server, signals <-chan os.Signal, log *
 	return err
 }
 
-// certificate reads the pair given for TLS; nil = none.
-func (s *settings) certificate() (*tls.Config, error) {
-	if s.tlsCert == "" && s.tlsKey == "" {
-		return nil, nil
-	}
-	if s.tlsCert == "" || s.tlsKey == "" {
-		return nil, wrongUse("give --tls-cert and --tls-key together")
-	}
-	cert, err := tls.LoadX509KeyPair(s.tlsCert, s.tlsKey)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}, nil
-}
-
 // networks reads the proxies' addresses and networks.
 func networks(list []string) (all []netip.Prefix, err error) {
 	for _, s := range list {
@@ -280,7 +268,7 @@ func (s *settings) public(at net.Addr) (*url.URL, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if everywhere(at) {
 			host = "localhost"
 		}
 		u := &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}
@@ -298,6 +286,12 @@ func (s *settings) public(at net.Addr) (*url.URL, error) {
 	}
 	u.Path = ""
 	return u, nil
+}
+
+// everywhere reports whether a listener takes connections to all of the machine's addresses.
+func everywhere(at net.Addr) bool {
+	to, ok := at.(*net.TCPAddr)
+	return ok && to.IP.IsUnspecified()
 }
 
 // firstStart makes the first account of a new hub.

@@ -35,7 +35,7 @@ func (p *place) flags(c *cobra.Command) *cobra.Command {
 func (p *place) do(c *cobra.Command, path string, in any, direct func(context.Context, *hub.Hub) (any, error)) error {
 	at := p.url
 	if at == "" {
-		d, err := openData(p.data)
+		d, err := openKept(p.data)
 		var busy *busyError
 		switch {
 		case err == nil:

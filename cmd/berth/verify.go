@@ -34,7 +34,7 @@ It ends with status 1 if it found a problem.`,
 }
 
 func verify(ctx context.Context, c *cobra.Command, path string, content bool) (problems int, err error) {
-	d, err := openData(path)
+	d, err := openKept(path)
 	if err != nil {
 		return 0, err
 	}

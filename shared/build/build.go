@@ -74,7 +74,7 @@ func (r *run) built() {
 func (r *run) run(ctx context.Context) (hub.BuildResult, error) {
 	r.log.info("starting to build")
 	if len(r.Missing) > 0 {
-		return hub.BuildResult{}, fmt.Errorf("the namespace has no build secret %s", strings.Join(r.Missing, ", "))
+		return hub.BuildResult{}, fmt.Errorf("the namespace has no build secret %s; berth secret set makes one", strings.Join(r.Missing, ", "))
 	}
 	r.step(hub.StepCloning)
 	source := filepath.Join(r.dir, "source")

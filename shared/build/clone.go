@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5"
@@ -15,6 +17,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/client"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	"github.com/go-git/go-git/v5/storage/memory"
 
 	"berth/shared/hub"
 )
@@ -79,6 +82,9 @@ func (r *run) cloneFrom(ctx context.Context, address, dir string) (string, error
 		URL: address, ReferenceName: name, SingleBranch: true, Depth: 1, Tags: git.NoTags,
 		RecurseSubmodules: git.DefaultSubmoduleRecursionDepth, ShallowSubmodules: true,
 	})
+	if isMissingRef(err) {
+		return "", fmt.Errorf("the code repository has no %s %q%s", r.RefType, r.Ref, r.others(ctx, address))
+	}
 	if err != nil {
 		return "", r.explain(err)
 	}
@@ -140,6 +146,36 @@ func (r *run) checkOut(ctx context.Context, repo *git.Repository, hash plumbing.
 	})
 }
 
+func isMissingRef(err error) bool {
+	return err != nil && (errors.Is(err, git.NoMatchingRefSpecError{}) || strings.Contains(err.Error(), "reference not found"))
+}
+
+// maxOthers is how many branches or tags are told of where the wanted one is missing.
+const maxOthers = 10
+
+// others tells which branches, or tags, the code repository has instead.
+func (r *run) others(ctx context.Context, address string) string {
+	remote := git.NewRemote(memory.NewStorage(), &config.RemoteConfig{Name: "origin", URLs: []string{address}})
+	refs, err := remote.ListContext(ctx, &git.ListOptions{})
+	if err != nil {
+		return ""
+	}
+	var names []string
+	for _, ref := range refs {
+		if n := ref.Name(); n.IsBranch() && r.RefType != hub.RefTag || n.IsTag() && r.RefType == hub.RefTag {
+			names = append(names, n.Short())
+		}
+	}
+	slices.Sort(names)
+	switch {
+	case len(names) == 0:
+		return ", and no other"
+	case len(names) > maxOthers:
+		names = append(names[:maxOthers], "…")
+	}
+	return "; it has " + strings.Join(names, ", ")
+}
+
 // explain says in words what a Git host refused.
 func (r *run) explain(err error) error {
 	switch {
@@ -149,8 +185,8 @@ func (r *run) explain(err error) error {
 		return errors.New("the Git host refuses the deploy key: enter it there (code_repo_public_key), and see that the address names the right user")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return errors.New("there is no such repository, or it is private: enter the deploy key there (code_repo_public_key)")
-	case errors.Is(err, git.NoMatchingRefSpecError{}), strings.Contains(err.Error(), "reference not found"):
-		return fmt.Errorf("the code repository has no %s %q", r.RefType, r.Ref)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%w: the answer was cut short, or the server gives Git's static files alone (dumb http), which are not read", err)
 	case errors.Is(err, object.ErrDirectoryNotFound), errors.Is(err, object.ErrEntryNotFound):
 		return errors.New("the commit has files whose paths are none, such as .. or one path twice")
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):

@@ -5,6 +5,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,6 +110,10 @@ func refusal(res *http.Response) error {
 		return e
 	}
 	text := strings.Join(strings.Fields(string(b[:min(len(b), 300)])), " ")
+	if strings.Contains(text, "HTTP request to an HTTPS server") { // net/http and nginx answer so
+		e.Message = fmt.Sprintf("%s speaks https: its address is https://%s", at.Host, at.Host)
+		return e
+	}
 	e.Message = strings.TrimSuffix(fmt.Sprintf("%s answers %s: %s", at.Host, res.Status, text), ": ")
 	return e
 }
@@ -177,10 +182,25 @@ func unreachable(err error) error {
 	if errors.As(err, &u) {
 		err = u.Err // its text repeats the address with its query, where another host's credentials may be
 		if at, bad := url.Parse(u.URL); bad == nil {
-			err = fmt.Errorf("%s does not answer: %w", at.Host, u.Err)
+			err = fmt.Errorf("%s does not answer: %w%s", at.Host, u.Err, advice(u.Err, at))
 		}
 	}
 	return connectionError{err}
+}
+
+// advice is what to do about a connection that failed, where that is known.
+func advice(err error, at *url.URL) string {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Sprintf("; give its address as http://%s if it speaks no https", at.Host)
+	case errors.As(err, &unknown):
+		return "; if the hub has a certificate of its own making, have this machine trust it, or name its file in SSL_CERT_FILE"
+	case errors.As(err, &name):
+		return "; use the address that its certificate is for"
+	}
+	return ""
 }
 
 // passing reports whether a failure may be gone when the request is sent again.

@@ -105,7 +105,10 @@ func (h *Hub) authorizeToken(ctx context.Context, c Caller, t Target) (Grant, er
 	g := Grant{Caller: c, Namespace: t.Namespace, Repository: t.Repository}
 	a := c.Registry.access(path(t.Namespace, t.Repository))
 	if a == nil || a.Role < t.Need {
-		return g, Fail(Unauthenticated, "the token does not allow this for %s", path(t.Namespace, t.Repository))
+		if c.Registry.Subject == "" {
+			return g, Fail(Unauthenticated, "log in first: without a log-in this is not allowed for %s, if it exists", path(t.Namespace, t.Repository))
+		}
+		return g, Fail(Unauthenticated, "%s may not do this to %s, or there is no such repository or namespace", c.Registry.Subject, path(t.Namespace, t.Repository))
 	}
 	g.Role = a.Role
 	if a.ID == "" { // granted before the repository was made

@@ -165,12 +165,18 @@ func checkNode(node string) error {
 // maxAddress is the longest address that is taken, in bytes.
 const maxAddress = 2048
 
+// secureCopy is an address as scp has it, which Git takes too and its hosts show.
+var secureCopy = regexp.MustCompile(`^[\w.-]+@[\w.-]+:[^\s:]+$`)
+
 func (h *Hub) checkClone(address string) error {
 	const field = "code_repo_clone_url"
 	u, err := url.Parse(address)
 	switch {
 	case address == "":
 		return FailField(field, "is needed with the client Simple")
+	case secureCopy.MatchString(address):
+		host, path, _ := strings.Cut(address, ":")
+		return FailField(field, "must be an address: write ssh://%s/%s", host, strings.TrimPrefix(path, "/"))
 	case len(address) > maxAddress || err != nil || u.Opaque != "" || strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return FailField(field, "is not a valid address")
 	case u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ssh":

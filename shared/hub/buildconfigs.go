@@ -111,7 +111,7 @@ func (h *Hub) buildConfig(ctx context.Context, g Grant) (b BuildConfig, item sto
 		return b, item, err
 	}
 	if b, err = found[BuildConfig](item); err == nil && b.ID == 0 {
-		err = Fail(NotFound, "%s is no build repository", g.Path())
+		err = Fail(NotFound, "%s is not built from Git: only a repository that was created with a build_config (berth repo create --git …) is", g.Path())
 	}
 	return b, item, err
 }

@@ -27,6 +27,17 @@ const (
 // Over reports whether a build has ended.
 func (s Status) Over() bool { return s == Succeeded || s == Failed || s == Deleted }
 
+// ended says in words how a build that is over came to that.
+func (s Status) ended() string {
+	switch s {
+	case Succeeded:
+		return "succeeded"
+	case Failed:
+		return "failed"
+	}
+	return "was cancelled"
+}
+
 // Steps of a build; one that fails keeps the step that it failed in.
 const (
 	StepQueued   = 1
@@ -107,6 +118,18 @@ func (h *Hub) CreateBuild(ctx context.Context, g Grant, n NewBuild) (b Build, er
 	return b, err
 }
 
+// tagNames lists the tags that are built.
+func tagNames(list []TagConfig) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	names := make([]string, len(list))
+	for i, t := range list {
+		names[i] = t.Tag
+	}
+	return strings.Join(names, ", ")
+}
+
 func (h *Hub) createBuild(ctx context.Context, g Grant, n NewBuild) (Build, error) {
 	config, item, err := h.buildConfig(ctx, g)
 	if err != nil {
@@ -119,7 +142,7 @@ func (h *Hub) createBuild(ctx context.Context, g Grant, n NewBuild) (Build, erro
 	if tag == nil {
 		i := slices.IndexFunc(config.Tags, func(t TagConfig) bool { return t.Tag == n.Tag })
 		if i < 0 {
-			return Build{}, FailField("tag", "%s has no tag configuration for %q", g.Path(), n.Tag)
+			return Build{}, FailField("tag", "%s has no tag configuration for %q, only for %s", g.Path(), n.Tag, tagNames(config.Tags))
 		}
 		if tag = &config.Tags[i]; tag.Ref[0] == '/' {
 			return Build{}, FailField("tag", "%q is made by pushes that match %s; push to the code repository instead", n.Tag, tag.Ref)

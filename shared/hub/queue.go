@@ -264,7 +264,7 @@ func (h *Hub) CancelBuild(ctx context.Context, c Caller, id string) error {
 			return err
 		}
 		if was = b.Status; was.Over() {
-			return Fail(Conflict, "the build is over already: it ended as %s", was)
+			return Fail(Conflict, "the build is over already: it %s (%s)", was.ended(), was)
 		}
 		return h.endBuild(ctx, b, item, BuildResult{Status: Deleted, Detail: "the build was deleted.\n", by: c.member()})
 	})

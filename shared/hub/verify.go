@@ -25,7 +25,7 @@ type VerifyReport struct {
 // and compares the digest. It changes nothing. Pushes and deletions meanwhile can
 // show up as problems that are none: verify a hub at rest.
 func (h *Hub) Verify(ctx context.Context, content bool) (VerifyReport, error) {
-	v := verification{hub: h, content: content, read: make(map[string]bool), hubCount: make(map[string]int64)}
+	v := verification{hub: h, content: content, read: make(map[string]bool), hubCount: make(map[string]int64), report: VerifyReport{Problems: []string{}}}
 	all := store.Range{Table: store.Repositories, Part: namespaceIndexKey("x").Part, Limit: 1000}
 	err := h.each(ctx, all, func(i store.Item) error { return v.namespace(ctx, i.Sort) })
 	if err != nil {

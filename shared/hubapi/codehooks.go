@@ -59,7 +59,7 @@ func takeCodeHook(c *web.Call) error {
 	host := gitHostOf(c.R.Header)
 	// A code that nobody has is answered as a wrong signature is.
 	if !host.proven(c.R.Header, body, hook.Secret, c.Hub.Now()) || hook.Secret == "" {
-		return hub.Fail(hub.Unauthenticated, "this takes the webhook of a Git host alone: enter the secret that the build configuration shows, and see that its clock is right")
+		return hub.Fail(hub.Unauthenticated, "the signature (X-Hub-Signature-256) or token (X-Gitlab-Token, X-Gitee-Token) is missing or wrong: enter the address and the secret that the build configuration shows at the Git host; Gitee's clock must be right")
 	}
 	refs, err := host.pushes(c.R.Header, body)
 	if err != nil {

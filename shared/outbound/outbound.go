@@ -19,7 +19,7 @@ import (
 )
 
 // ErrForbidden is wrapped by what a connection to a forbidden address fails with.
-var ErrForbidden = errors.New("the hub does not connect to loopback, link-local, private or reserved addresses")
+var ErrForbidden = errors.New("the hub does not connect to loopback, link-local, private or reserved addresses; whoever runs it can allow a host (--allow-host)")
 
 // Guard holds connections against the rule. The zero Guard allows public addresses only.
 type Guard struct {
@@ -78,10 +78,10 @@ func (g *Guard) DialContext(ctx context.Context, network, address string) (net.C
 func (g *Guard) control(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return fmt.Errorf("%w: %s", ErrForbidden, address)
+		return fmt.Errorf("%s is no address: %w", address, ErrForbidden)
 	}
 	if !g.Allows(to.Addr()) {
-		return fmt.Errorf("%w: %s", ErrForbidden, to.Addr())
+		return ErrForbidden // net.OpError names the address
 	}
 	return nil
 }
