@@ -22,24 +22,37 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 NODE := PATH='$(CURDIR)/infra/node/node_modules/.bin':"$$PATH"
 AWS  := ./infra/... ./template-tests/...
 
-.PHONY: run build demo functions test unit lint vet fmt vuln packages builders fuzz soak bench bench-builds clean help deployables node synth deploy destroy costs smoke cfn-lint sim sim-test sim-programs
+.PHONY: run build console console-test demo functions test unit lint vet fmt vuln packages builders fuzz soak bench bench-builds clean help deployables node synth deploy destroy costs smoke cfn-lint sim sim-test sim-programs
 
 help: ## list what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: build ## build and start a hub on http://127.0.0.1:8080, with its data in ./berth-data
+run: build ## build and start a hub with its console on http://127.0.0.1:8080, with its data in ./berth-data
 	@exec bin/berth serve --data $(DATA)
 
+# Without npm or its registry there is still a hub to run.
 build: ## build bin/berth
+	@$(MAKE) --no-print-directory console || echo "The web console could not be built, for the reason above. The hub does without; \`make console\` tries again." >&2
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.commit=$(COMMIT)' -o bin/berth ./cmd/berth
 
 demo: packages build ## from a Git push to pulled images, on this machine alone
 	cd e2e && go build -o ../bin/demo ./demo
 	@$(SUDO) bin/demo
 
+CONSOLE := console/dist/index.html.gz
+
+console: $(CONSOLE) ## build the web console, which is then part of the hub
+
+$(CONSOLE): console/build.mjs console/package-lock.json $(shell find console/src)
+	@.ci/node console esbuild
+	@cd console && $(NODE) node build.mjs
+
+console-test: $(CONSOLE) ## the types of the web console, and the tests of its logic
+	@cd console && $(NODE) node node_modules/typescript/bin/tsc && $(NODE) node build.mjs test
+
 functions: $(FUNCTIONS)/.built ## build every Lambda function: NAME/bootstrap below .make/functions (ARCH=amd64: below .make/functions-amd64)
 
-$(FUNCTIONS)/.built: go.mod $(shell find $(CURDIR)/shared $(CURDIR)/functions -type d -o -name '*.go' ! -name '*_test.go')
+$(FUNCTIONS)/.built: go.mod $(CONSOLE) $(shell find $(CURDIR)/shared $(CURDIR)/functions $(CURDIR)/console/*.go -type d -o -name '*.go' ! -name '*_test.go')
 	@rm -rf $(FUNCTIONS) && mkdir -p $(FUNCTIONS)/.new
 	GOOS=linux GOARCH=$(ARCH) CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(FUNCTIONS)/.new/ ./functions/...
 	@cd $(FUNCTIONS) && for f in .new/*; do n=$${f##*/}; mkdir $$n && mv $$f $$n/bootstrap; done && rmdir .new && touch .built
@@ -94,9 +107,9 @@ cfn-lint: node ## hold the templates against CloudFormation's schemas, where cfn
 	@.ci/cfn-lint .make/templates/*/*.template.json
 
 node: ## Node and what runs on it, below infra/node
-	@.ci/node
+	@.ci/node infra/node node
 
-test: packages builders node lint unit cfn-lint vuln ## everything that must pass: formats, linters, all tests with the race detector
+test: packages builders node console-test lint unit cfn-lint vuln ## everything that must pass: formats, linters, all tests with the race detector
 
 unit: ## the tests of every module, with the race detector
 	@set -e; for m in $(MODULES); do echo "go test $$m"; \
@@ -133,7 +146,7 @@ bench-builds: ## measure what the hub adds to a build, beside the same build by 
 	cd bench && go run . builds $(BENCHFLAGS)
 
 clean: ## remove what was built
-	rm -rf bin .make
+	rm -rf bin .make console/dist/assets $(CONSOLE)
 
 $(TOOLS)/staticcheck:
 	GOBIN=$(TOOLS) go install $(STATIC)

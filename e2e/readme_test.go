@@ -83,10 +83,12 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	hub.call(t, 404, "GET", "/v2/admin/hello/manifests/v1", "")
+	hub.call(t, 200, "GET", "/console/", "")
 	hub.call(t, 200, "GET", "/v2/admin/hello/manifests/v2", "")
 }
 
-// checkout is a copy of the project's sources, as a fresh clone has them.
+// checkout is a copy of the project's sources, as a fresh clone has them, but with the
+// console as far as it was built.
 func checkout(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("..")
@@ -94,8 +96,8 @@ func checkout(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"cmd", "shared", "go.mod", "go.sum", "Makefile", "README.md"} {
-		if out, err := exec.Command("cp", "-r", filepath.Join(root, name), dir).CombinedOutput(); err != nil {
+	for _, name := range []string{".ci", "cmd", "console", "shared", "go.mod", "go.sum", "Makefile", "README.md"} {
+		if out, err := exec.Command("cp", "-a", filepath.Join(root, name), dir).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}

@@ -47,6 +47,7 @@ var services = []service{
 	{"berth/shared/cloud/machine", "WithBuilds", sdk + "sfn", func(n needs) bool { return n.Builds }},
 	{"berth/shared/cloud/sealing", "WithKMS", sdk + "kms", func(n needs) bool { return n.Secrets }},
 	{"berth/shared/cloud/queues", "With", sdk + "sqs", func(n needs) bool { return len(n.Sends) > 0 }},
+	{"berth/shared/cloud/site", "With", "berth/console", func(n needs) bool { return n.Console }},
 	{"berth/shared/cloud/ses", "With", sdk + "sesv2", func(n needs) bool { return n.mails }},
 }
 

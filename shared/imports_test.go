@@ -64,6 +64,8 @@ func TestImports(t *testing.T) {
 				t.Errorf("the surface %s imports the surface %s", name, dep)
 			case under(dep, "berth/shared/smtp") && !under(name, "berth/cmd/berth"):
 				t.Errorf("%s imports %s, which is for the hub on one machine alone", name, dep)
+			case under(dep, "berth/console") && !under(name, "berth/cmd/berth", "berth/shared/cloud/site", "berth/shared/routes/routestest"):
+				t.Errorf("%s imports %s, whose files make every program large that has them", name, dep)
 			case under(dep, "berth/cmd", "berth/functions"):
 				t.Errorf("%s imports the program %s", name, dep)
 			}

@@ -16,7 +16,8 @@ import (
 	"berth/shared/web"
 )
 
-// CloudFront hands on all that it gets, keeps nothing, and leads uploads to ingest.
+// CloudFront hands on all that it gets, keeps nothing but the console, and leads uploads
+// to ingest.
 func TestDistribution(t *testing.T) {
 	for _, test := range []struct {
 		a       *app
@@ -30,12 +31,17 @@ func TestDistribution(t *testing.T) {
 			t.Errorf("there are %d origins, want %d", n, test.origins)
 		}
 		behaviours := list(config["CacheBehaviors"])
-		if len(behaviours) != 1 {
+		if len(behaviours) != 2 {
 			t.Fatalf("there are %d behaviours beside the default", len(behaviours))
 		}
 		uploads := behaviours[0].(map[string]any)
 		if uploads["PathPattern"] != "/v2/*/*/blobs/uploads*" || uploads["TargetOriginId"] != test.uploads {
 			t.Errorf("%v goes to %v", uploads["PathPattern"], uploads["TargetOriginId"])
+		}
+		console := behaviours[1].(map[string]any)
+		if console["PathPattern"] != "/console*" || console["TargetOriginId"] != "api" || console["CachePolicyId"] != "658327ea-f89d-4fab-a63d-7e88639e58f6" ||
+			console["OriginRequestPolicyId"] != nil || console["Compress"] != false || len(list(console["AllowedMethods"])) != 2 {
+			t.Errorf("the console is behind %v", console)
 		}
 		first := config["DefaultCacheBehavior"].(map[string]any)
 		if first["TargetOriginId"] != "api" {

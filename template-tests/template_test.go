@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err, "- run .ci/node first")
+		fmt.Fprintln(os.Stderr, err, "- run `make node` first")
 		os.Exit(1)
 	}
 	code := m.Run()

@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"berth/console"
 	"berth/shared/build"
 	"berth/shared/hub"
 	"berth/shared/local"
@@ -155,13 +156,20 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	if err := data.announce(public.String()); err != nil {
 		return err
 	}
+	site, err := console.Built()
+	if err != nil {
+		return err
+	}
 	m := newMetrics()
 	data.measure(m)
-	server := newServer(web.Patient(routes.Handler(h, m.observe, m.route(log))), cert, log)
+	server := newServer(web.Patient(routes.Handler(h, m.observe, append(routes.Console(site), m.route(log))...)), cert, log)
 	log.Info("berth is ready", "version", version, "listen", listener.Addr().String(), "public_url", public.String(), "data", s.data)
 	fmt.Fprintf(out, "Berth listens on %s and answers at %s\n", listener.Addr(), public)
 	if s.publicURL == "" && everywhere(listener.Addr()) {
 		fmt.Fprintln(out, "Only this machine can log in at that address: give the one that others use with --public-url.")
+	}
+	if site.Has() {
+		fmt.Fprintf(out, "Its console is at %s/console/\n", public)
 	}
 	return s.until(ctx, signals, server, listener, h, builder)
 }

@@ -36,7 +36,7 @@ func edge(t *testing.T, code, method, uri string, headers map[string]string) map
 	cmd.Stdin = strings.NewReader(program)
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v: is Node there? .ci/node installs it", err)
+		t.Fatalf("%v: is Node there? `make node` installs it", err)
 	}
 	var answer map[string]any
 	if err := json.Unmarshal(out, &answer); err != nil {

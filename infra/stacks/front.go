@@ -76,14 +76,18 @@ func (a *app) httpAPI(stack cdk.Stack) {
 // Managed policies of CloudFront, by the ids that AWS documents.
 const (
 	noCaching         = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad" // CachingDisabled
+	caching           = "658327ea-f89d-4fab-a63d-7e88639e58f6" // CachingOptimized
 	allHeadersButHost = "b689b0a8-53d0-40ab-baf2-68738e2966ac" // AllViewerExceptHostHeader
 )
 
 // uploadPaths are what goes to ingest.
 const uploadPaths = "/v2/*/*/blobs/uploads*"
 
-// distribution makes CloudFront. It stores nothing, errors neither: by default it
-// would answer with a HEAD's 404 for ten seconds after the PUT.
+// consolePaths are the web console's: its page and its files.
+const consolePaths = "/console*"
+
+// distribution makes CloudFront. It stores nothing but the console, errors neither: by
+// default it would answer with a HEAD's 404 for ten seconds after the PUT.
 func (a *app) distribution(stack cdk.Stack) awscloudfront.CfnDistribution {
 	// By default: the hub's routes.
 	behaviour := awscloudfront.CfnDistribution_DefaultCacheBehaviorProperty{
@@ -97,6 +101,13 @@ func (a *app) distribution(stack cdk.Stack) awscloudfront.CfnDistribution {
 		ViewerProtocolPolicy: behaviour.ViewerProtocolPolicy, AllowedMethods: behaviour.AllowedMethods,
 		CachePolicyId: behaviour.CachePolicyId, OriginRequestPolicyId: behaviour.OriginRequestPolicyId, Compress: false,
 		FunctionAssociations: behaviour.FunctionAssociations,
+	}
+	// The console is the same for everybody: what callers send of themselves stays here,
+	// and its answers, which are packed already, say how long they may be kept.
+	console := awscloudfront.CfnDistribution_CacheBehaviorProperty{
+		PathPattern: jsii.String(consolePaths), TargetOriginId: behaviour.TargetOriginId,
+		ViewerProtocolPolicy: jsii.String("redirect-to-https"), AllowedMethods: jsii.Strings("GET", "HEAD"),
+		CachePolicyId: jsii.String(caching), Compress: false,
 	}
 	origins := []any{&awscloudfront.CfnDistribution_OriginProperty{
 		Id: jsii.String("api"), DomainName: jsii.String(*a.api.Ref() + ".execute-api." + region() + "." + suffix()),
@@ -115,7 +126,7 @@ func (a *app) distribution(stack cdk.Stack) awscloudfront.CfnDistribution {
 	config := &awscloudfront.CfnDistribution_DistributionConfigProperty{
 		Comment: jsii.String("Berth " + a.Prefix), Enabled: true, HttpVersion: jsii.String("http2and3"), Ipv6Enabled: true,
 		PriceClass: jsii.String("PriceClass_All"), Origins: origins,
-		DefaultCacheBehavior: &behaviour, CacheBehaviors: []any{&uploads}, CustomErrorResponses: freshErrors(),
+		DefaultCacheBehavior: &behaviour, CacheBehaviors: []any{&uploads, &console}, CustomErrorResponses: freshErrors(),
 	}
 	if a.Domain != "" {
 		config.Aliases = jsii.Strings(a.Domain)

@@ -76,12 +76,16 @@ func (a *app) fallback(stack cdk.Stack) {
 // HEAD as it does in net/http. Nobody asks the management APIs by HEAD with a slash
 // at the end, and an HTTP API has 300 routes at most.
 func routeKeys(r web.Route) []string {
-	twin := r.Pattern + "/{proxy+}"
-	keys := []string{r.Method + " " + r.Pattern, r.Method + " " + twin}
-	if r.Method == "GET" {
-		keys = append(keys, "HEAD "+r.Pattern)
-		if r.Surface == web.Registry {
-			keys = append(keys, "HEAD "+twin)
+	base, open := r.Base()
+	paths := []string{base, base + "/{proxy+}"} // of a path that is open the twin is the rest
+	if base == "/" {
+		paths = paths[:1]
+	}
+	var keys []string
+	for i, path := range paths {
+		keys = append(keys, r.Method+" "+path)
+		if r.Method == "GET" && (i == 0 || open || r.Surface == web.Registry) {
+			keys = append(keys, "HEAD "+path)
 		}
 	}
 	return keys

@@ -109,7 +109,7 @@ func run(t *testing.T, s story) ending {
 	t.Helper()
 	node, err := start()
 	if err != nil {
-		t.Fatalf("%v: .ci/node installs Node", err)
+		t.Fatalf("%v: `make node` installs Node", err)
 	}
 	if s.Definition == nil {
 		s.Definition = definition(t, "")

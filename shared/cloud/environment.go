@@ -68,7 +68,8 @@ var Settings = struct {
 // Environment is what a process on AWS is given: settings, a region, credentials.
 type Environment struct {
 	AWS     aws.Config
-	Needs   web.Needs // of the function that it is for
+	Needs   web.Needs   // of the function that it is for
+	Routes  []web.Route // to be served in place of the table's of the same names
 	getenv  func(string) string
 	missing []error
 }

@@ -116,9 +116,9 @@ func replay(t *testing.T, function string, e events.APIGatewayV2HTTPRequest, ano
 
 func answerOf(t *testing.T, h *hub.Hub, function string, e events.APIGatewayV2HTTPRequest) any {
 	t.Helper()
-	handler := routes.Handler(h, nil)
+	handler := routes.Handler(h, nil, routestest.Console...)
 	if function != cloud.Default {
-		handler, _ = routes.One(h, function)
+		handler, _ = routes.One(h, function, routestest.Console...)
 	}
 	out, err := cloud.Gateway(h, handler)(t.Context(), e)
 	if err != nil {
@@ -321,6 +321,10 @@ func requestEvent(w *routestest.World, n int, r web.Route, target, kind, body st
 			"x-forwarded-port": "443", "x-forwarded-proto": "https",
 		},
 		PathParameters: parameters(r.Pattern, u.Path),
+	}
+	if base, open := r.Base(); open {
+		e.RouteKey = r.Method + " " + base + "/{proxy+}"
+		e.PathParameters = map[string]string{"proxy": strings.TrimPrefix(u.Path, base+"/")}
 	}
 	if strings.HasPrefix(r.Pattern, "$") {
 		e.RouteKey = r.Pattern

@@ -73,7 +73,7 @@ func NewFunction(route string, getenv func(string) string, options ...Option) (F
 	if err != nil {
 		return nil, err
 	}
-	handler, _ := routes.One(h, route)
+	handler, _ := routes.One(h, route, e.Routes...)
 	return Gateway(h, handler), nil
 }
 

@@ -32,7 +32,7 @@ func open(w *routestest.World) *testHub {
 	u.tells(h.hub)
 	h.hub.Log = slog.New(slog.DiscardHandler)
 	h.hub.Now = func() time.Time { return w.Now }
-	h.handler = routes.Handler(h.hub, nil)
+	h.handler = routes.Handler(h.hub, nil, routestest.Console...)
 	return h
 }
 

@@ -15,19 +15,27 @@ import (
 
 // Table returns every operation of the hub, in the order of the documentation.
 func Table() []web.Route {
-	return slices.Concat(hubapi.Routes(), manage.Routes(), registry.Routes(), operator())
+	return slices.Concat(hubapi.Routes(), manage.Routes(), registry.Routes(), operator(), Console(nil))
 }
 
-// Handler serves the whole table and the routes that only this process has.
-// observe may be nil.
+// Handler serves the whole table and the process's own routes, those in place of the
+// table's of the same names. observe may be nil.
 func Handler(h *hub.Hub, observe web.Observer, own ...web.Route) http.Handler {
-	return web.Logged(h, web.Mux(h, append(Table(), own...)), observe)
+	return web.Logged(h, web.Mux(h, with(own)), observe)
 }
 
-// One serves a single operation by its name, for a function of its own; ok is
-// false if there is none.
-func One(h *hub.Hub, name string) (handler http.Handler, ok bool) {
-	only := slices.DeleteFunc(Table(), func(r web.Route) bool { return r.Name != name })
+// with is the table with a process's own routes.
+func with(own []web.Route) []web.Route {
+	table := slices.DeleteFunc(Table(), func(r web.Route) bool {
+		return slices.ContainsFunc(own, func(o web.Route) bool { return o.Name == r.Name })
+	})
+	return append(table, own...)
+}
+
+// One serves a single operation by its name, for a function of its own, with own
+// routes as [Handler] does; ok is false if there is none.
+func One(h *hub.Hub, name string, own ...web.Route) (handler http.Handler, ok bool) {
+	only := slices.DeleteFunc(with(own), func(r web.Route) bool { return r.Name != name })
 	return web.Logged(h, web.Mux(h, only), nil), len(only) == 1
 }
 

@@ -17,7 +17,9 @@ func Mux(h *hub.Hub, table []Route) http.Handler {
 		r := &table[i]
 		handler := Handler(h, r)
 		s := m.surface(r.Surface)
-		s.Handle(r.Method+" "+r.Pattern, handler)
+		for _, pattern := range r.patterns() {
+			s.Handle(r.Method+" "+pattern, handler)
+		}
 		m.methods[r.Pattern] = append(m.methods[r.Pattern], r.Method)
 		if r.Method == http.MethodGet { // net/http serves HEAD with GET
 			m.methods[r.Pattern] = append(m.methods[r.Pattern], http.MethodHead)
@@ -29,15 +31,17 @@ func Mux(h *hub.Hub, table []Route) http.Handler {
 			m.bare = append(m.bare, r.Pattern)
 			wrong := m.wrongMethod(r.Surface, r.Pattern)
 			for _, method := range methods {
-				if !slices.Contains(m.methods[r.Pattern], method) {
-					s.Handle(method+" "+r.Pattern, wrong)
+				if slices.Contains(m.methods[r.Pattern], method) {
+					continue
+				}
+				for _, pattern := range r.patterns() {
+					s.Handle(method+" "+pattern, wrong)
 				}
 			}
 		}
 	}
 	for s, inner := range m.surfaces {
-		rooted := Surface(s) == SurfaceOf("/") && slices.Contains(m.bare, "/")
-		if inner != nil && !rooted { // so that a request is matched once, and never twice to see whether it would be
+		if inner != nil { // so that a request is matched once, and never twice to see whether it would be
 			inner.Handle("/", NoRoute(h, Surface(s)))
 		}
 	}

@@ -57,3 +57,27 @@ func TestMux(t *testing.T) {
 		}
 	}
 }
+
+// A pattern that leaves the rest open fits the path before it too, and "/" itself alone.
+func TestOpenPatterns(t *testing.T) {
+	h := hub.New(memory.NewRecords(), memory.NewLayers(), hub.Keys{}, hub.Options{PublicURL: &url.URL{Scheme: "https", Host: "hub.example"}})
+	h.Log = slog.New(slog.DiscardHandler)
+	mux := web.Mux(h, []web.Route{echo("home", "GET", "/"), echo("pages", "GET", "/pages/{repo...}")})
+	for _, c := range []struct{ method, path, want string }{
+		{"GET", "/", `200 "home  "`},
+		{"POST", "/", `405`},
+		{"GET", "/other", `404`},
+		{"GET", "/pages", `200 "pages  "`},
+		{"GET", "/pages/", `200 "pages  "`},
+		{"GET", "/pages/a/b.c/", `200 "pages  a/b.c"`},
+		{"GET", "/pagesa", `404`},
+		{"PUT", "/pages", `405`},
+		{"PUT", "/pages/a/b", `405`},
+	} {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest(c.method, "https://hub.example"+c.path, nil))
+		if got := fmt.Sprint(w.Code, " ", w.Body); !strings.HasPrefix(got, c.want) || w.Header().Get("Location") != "" {
+			t.Errorf("%s %s: got %s, want %s…", c.method, c.path, got, c.want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package web
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"berth/shared/hub"
 	"berth/shared/store"
@@ -150,6 +151,7 @@ type Needs struct {
 	Secrets bool    // seals or opens stored secrets
 	Builds  bool    // starts, stops or looks at builds
 	Sends   []Queue // hints that something waits there
+	Console bool    // serves the console's files
 }
 
 // Queue is one of the queues that hold hints of work: whoever finds one looks at
@@ -181,7 +183,7 @@ type Route struct {
 	Name    string // the operation, in kebab case; the folder under functions/
 	Surface Surface
 	Method  string
-	Pattern string // as net/http's, without method, host and trailing slash
+	Pattern string // as net/http's, without method, host and trailing slash; see [Route.Base]
 	Rule    Rule
 	Needs   Needs
 	Doc     Doc
@@ -198,6 +200,28 @@ type Route struct {
 	// Items are records that the handler wants of the repository, read together with
 	// the rights: Call.Grant.Items.
 	Items func(repoID string, r *http.Request) []store.Key
+}
+
+// Base is the path without what it leaves open: a pattern that ends in {name...}
+// fits the path before it too, there with "". "/" fits itself alone.
+func (r *Route) Base() (path string, open bool) {
+	i := strings.LastIndex(r.Pattern, "/{")
+	if i < 0 || !strings.HasSuffix(r.Pattern, "...}") {
+		return r.Pattern, false
+	}
+	return r.Pattern[:i], true
+}
+
+// patterns are net/http's for the paths that the route serves.
+func (r *Route) patterns() []string {
+	base, open := r.Base()
+	switch {
+	case open:
+		return []string{r.Pattern, base}
+	case base == "/":
+		return []string{"/{$}"}
+	}
+	return []string{base}
 }
 
 // All is everything that the route's function uses, and so what it must be allowed

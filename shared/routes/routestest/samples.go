@@ -157,8 +157,9 @@ var Samples = map[string]Sample{
 	"registry-referrer-list":   {vars: map[string]string{"digest": "{manifest}"}},
 
 	// the operator's
-	"healthz": {}, "readyz": {}, "openapi": {},
-	"gc-run": {}, "retention-run": {},
+	"healthz": {}, "readyz": {}, "openapi": {}, "home": {}, "default-logo-get": {},
+	"console-get": {vars: map[string]string{"path...": "assets/console-7.js"}},
+	"gc-run":      {}, "retention-run": {},
 	"admin-create": {body: `{"username": "second", "password": "a long password"}`},
 }
 

@@ -1,0 +1,122 @@
+import { useState } from "preact/hooks";
+import { path, send } from "../api.ts";
+import { Choice, Confirm, Form, Input } from "../form.tsx";
+import { usePages } from "../load.ts";
+import { forgetOrgs, type Rights } from "../mine.ts";
+import { session } from "../session.ts";
+import type { Member } from "../types.ts";
+import { List, Problem, say, Time, useAction } from "../ui.tsx";
+
+const roles: [string, string][] = [
+  ["reader", "reader: pulls"],
+  ["writer", "writer: pushes, builds, deletes tags"],
+  ["owner", "owner: all, members included"],
+];
+
+// Members lists who belongs to an organisation; owners change that.
+export function Members({ org, rights }: { org: string; rights: Rights }) {
+  const list = usePages<Member>(path`/v1/orgs/${org}/members` + "?page_size=50");
+  const changed = useAction();
+  const owner = rights.may("owner");
+  const setRole = (m: Member, role: string) =>
+    changed.run(async () => {
+      await send("PUT", path`/v1/orgs/${org}/members/${m.username}`, { role });
+      say(`${m.username} is ${role} now`);
+      forgetOrgs();
+      list.reload();
+    });
+  return (
+    <>
+      <Problem error={changed.error} />
+      <List of={list} empty={<p>{org} has no members.</p>}>
+        {(all) => (
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Account</th>
+                <th scope="col">Role</th>
+                <th scope="col">Since</th>
+                {owner && (
+                  <th scope="col">
+                    <span class="unseen">Actions</span>
+                  </th>
+                )}
+              </tr>
+            </thead>
+            <tbody>
+              {all.map((m) => (
+                <tr key={m.username}>
+                  <td>{m.username}</td>
+                  <td>
+                    {owner ? (
+                      <select aria-label={`Role of ${m.username}`} value={m.role} disabled={changed.busy} onChange={(e) => void setRole(m, e.currentTarget.value)}>
+                        {roles.map(([v]) => (
+                          <option value={v} key={v}>
+                            {v}
+                          </option>
+                        ))}
+                      </select>
+                    ) : (
+                      m.role
+                    )}
+                  </td>
+                  <td>
+                    <Time at={m.since} />
+                  </td>
+                  {owner && (
+                    <td class="end">
+                      <Remove org={org} member={m} done={list.reload} />
+                    </td>
+                  )}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </List>
+      {owner && <Add org={org} done={list.reload} />}
+    </>
+  );
+}
+
+function Remove({ org, member, done }: { org: string; member: Member; done: () => void }) {
+  const self = session()?.username === member.username;
+  return (
+    <Confirm
+      button={self ? "Leave" : "Remove"}
+      label={self ? undefined : `Remove ${member.username}`}
+      title={self ? `Leave ${org}?` : `Remove ${member.username} from ${org}?`}
+      action={self ? "Leave" : "Remove"}
+      run={async () => {
+        await send("DELETE", path`/v1/orgs/${org}/members/${member.username}`);
+        say(`${member.username} is no member of ${org} any more`);
+        forgetOrgs();
+        done();
+      }}
+    >
+      <p>{self ? "You" : member.username} will see nothing private of {org} any more. Robots that {self ? "you" : "they"} made lose their rights too.</p>
+    </Confirm>
+  );
+}
+
+function Add({ org, done }: { org: string; done: () => void }) {
+  const [username, setUsername] = useState("");
+  const [role, setRole] = useState("reader");
+  return (
+    <section>
+      <h2>Add a member</h2>
+      <Form
+        action="Add"
+        run={async () => {
+          await send("POST", path`/v1/orgs/${org}/members`, { username, role });
+          say(`${username} is ${role} now`);
+          setUsername("");
+          done();
+        }}
+      >
+        <Input label="User name" value={username} set={setUsername} required autoComplete="off" />
+        <Choice label="Role" value={role} set={setRole} of={roles} />
+      </Form>
+    </section>
+  );
+}

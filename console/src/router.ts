@@ -1,0 +1,63 @@
+// Pages have addresses of their own below /console/, kept in the browser's history.
+
+import { useEffect, useState } from "preact/hooks";
+
+export const root = "/console";
+
+const listeners = new Set<() => void>();
+
+export interface Place {
+  path: string; // below the root, without a slash at its end; "" = the first page
+  query: URLSearchParams;
+}
+
+function place(): Place {
+  const path = location.pathname.slice(root.length).replace(/\/+$/, "");
+  return { path, query: new URLSearchParams(location.search) };
+}
+
+export function usePlace(): Place {
+  const [at, set] = useState(place);
+  useEffect(() => {
+    const changed = () => set(place());
+    listeners.add(changed);
+    addEventListener("popstate", changed);
+    return () => {
+      listeners.delete(changed);
+      removeEventListener("popstate", changed);
+    };
+  }, []);
+  return at;
+}
+
+export function here(): string {
+  return location.pathname + location.search;
+}
+
+// go leads to a page; to begins with the root.
+export function go(to: string, replace = false): void {
+  if (replace) history.replaceState(null, "", to);
+  else history.pushState(null, "", to);
+  for (const tell of listeners) tell();
+  if (!replace) scrollTo(0, 0);
+}
+
+// takeLinks lets plain links between pages change the page without loading it anew.
+// What a browser does otherwise with a link (new tab, download) stays as it is.
+export function takeLinks(): void {
+  document.addEventListener("click", (e) => {
+    if (e.defaultPrevented || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
+    const a = (e.target as Element | null)?.closest?.("a[href]");
+    if (!(a instanceof HTMLAnchorElement) || a.target !== "" || a.hasAttribute("download")) return;
+    const inside = a.pathname === root || a.pathname.startsWith(root + "/");
+    if (a.origin !== location.origin || !inside || a.pathname.startsWith(root + "/assets/")) return;
+    if (a.hash !== "" && a.pathname === location.pathname) return;
+    e.preventDefault();
+    go(a.pathname + a.search);
+  });
+}
+
+// back is a page to return to after signing in: one of the console's, or the first.
+export function back(to: string | null): string {
+  return to !== null && to.startsWith(root + "/") && !to.includes("//") && !to.includes("\\") ? to : root + "/";
+}

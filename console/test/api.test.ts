@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { local, nextLink, path, query } from "../src/api.ts";
+import { pairs, words } from "../src/pages/tagconfig.tsx";
+import { paired } from "../src/pages/tag.tsx";
+import { back } from "../src/router.ts";
+
+test("pages are asked of where the console came from, whatever the hub calls itself", () => {
+  assert.equal(local("https://hub.example.com/v1/orgs?page=2&cursor=abc"), "/v1/orgs?page=2&cursor=abc");
+  assert.equal(local("/v1/orgs"), "/v1/orgs");
+  assert.equal(nextLink('<https://hub.example/v1/x?page=1>; rel="prev", <https://hub.example/v1/x?page=3>; rel="next"'), "/v1/x?page=3");
+  assert.equal(nextLink('<https://hub.example/v1/x?page=1>; rel="prev"'), null);
+  assert.equal(nextLink(null), null);
+});
+
+test("what people write stays within its part of a path", () => {
+  assert.equal(path`/v1/orgs/${"a/../b?c#d"}/members/${"é"}`, "/v1/orgs/a%2F..%2Fb%3Fc%23d/members/%C3%A9");
+  assert.equal(query({ q: "a&b=c", page: 2, none: undefined, empty: "" }), "?q=a%26b%3Dc&page=2");
+  assert.equal(query({}), "");
+});
+
+test("signing in leads back into the console and nowhere else", () => {
+  assert.equal(back("/console/builds/1?x=2"), "/console/builds/1?x=2");
+  for (const bad of [null, "", "https://evil.example/", "//evil.example", "/console//evil.example", "/console/\\evil", "/consoles", "javascript:alert(1)"]) {
+    assert.equal(back(bad), "/console/", String(bad));
+  }
+});
+
+test("lists that are written as text", () => {
+  assert.deepEqual(pairs("A=1\n\n B = x=y \nC"), { A: "1", B: " x=y ", C: "" });
+  assert.deepEqual(words(" linux/amd64, linux/arm64\nlinux/arm/v7 "), ["linux/amd64", "linux/arm64", "linux/arm/v7"]);
+});
+
+test("steps that made a layer stand beside it", () => {
+  const layer = (digest: string) => ({ digest, media_type: "", size: 1, platform: null });
+  const step = (created_by: string, empty_layer: boolean) => ({ created_by, empty_layer, created_at: null, author: "", comment: "" });
+  const rows = paired([step("ADD", false), step("ENV", true), step("RUN", false)], [layer("a"), layer("b"), layer("c")]);
+  assert.deepEqual(
+    rows.map((r) => [r.step?.created_by, r.layer?.digest]),
+    [["ADD", "a"], ["ENV", undefined], ["RUN", "b"], [undefined, "c"]],
+  );
+});

@@ -1,0 +1,9 @@
+// Command default-logo-get is the function of that name.
+package main
+
+import (
+	"berth/shared/cloud"
+	"berth/shared/cloud/site"
+)
+
+func main() { cloud.Start("default-logo-get", site.With) }
