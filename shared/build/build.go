@@ -31,7 +31,7 @@ func Run(ctx context.Context, j hub.Job, dir string, emit func(hub.BuildEvent)) 
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	log := newLog(j, emit, func() {
-		fail(fmt.Errorf("the log is longer than %d bytes, which is the most", j.LogBytes))
+		fail(errors.New(hub.LogTooLong(j.LogBytes)))
 	})
 	r := &run{Job: j, dir: dir, log: log, guard: outbound.New(j.Allowed)}
 	result, err := r.run(ctx)

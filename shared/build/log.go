@@ -16,7 +16,6 @@ import (
 // Limits of log lines.
 const (
 	maxLine    = hub.MaxLogLine
-	minCharge  = 16                     // bytes that a line takes of the log's at least
 	flushEvery = 200 * time.Millisecond // lines are told of so often, or when they fill a record
 )
 
@@ -85,7 +84,7 @@ func (l *log) line(level, message string, continued bool) {
 	if l.over {
 		return
 	}
-	if l.left -= max(int64(len(message))+1, minCharge); l.left < 0 {
+	if l.left -= (hub.LogLine{Message: message}).Charge(); l.left < 0 {
 		l.over = true
 		l.full()
 		return

@@ -101,7 +101,7 @@ func TestLogLimit(t *testing.T) {
 		for _, l := range lines {
 			size += len(l.Message)
 		}
-		if !full || size > 200_000 || len(lines) > 200_000/minCharge {
+		if !full || size > 200_000 || len(lines) > 200_000/int((hub.LogLine{}).Charge()) {
 			t.Errorf("%.20q: full %v with %d lines of %d bytes", printed, full, len(lines), size)
 		}
 	}

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strconv"
@@ -29,23 +30,73 @@ func (l LogLine) Cost() int { return len(l.Message) + 80 }
 // of so many at once costs one write.
 const MaxLogChunk = 64 << 10
 
-// appendLog keeps lines of a build's log. Lines that are there already are left
-// alone, so that a runner may send them again.
-func (h *Hub) appendLog(ctx context.Context, id string, lines []LogLine) error {
+// Charge is what the line takes of what a log may have, in bytes: no line is so short
+// that a log could have any number of them.
+func (l LogLine) Charge() int64 { return max(int64(len(l.Message))+1, 16) }
+
+// lastWords is how much more than it may have a log is taken with: a runner holds
+// itself to the limit, and then says why the build ends.
+const lastWords = MaxLogChunk
+
+// Counts of a build.
+const (
+	countLog     = "log"  // what the lines of its log are charged with
+	countLogLine = "line" // the number of the last of them
+)
+
+// errLogFull says that a log has its most.
+var errLogFull = errors.New("the log is full")
+
+// appendLog keeps lines of the log of a build, in the state that it returns. Each
+// write holds only if the build is as it was read: so no line follows the end of
+// a build, and the lines are counted. Lines that are there already are left alone,
+// so that a runner may send them again. Conflict where the build does not run;
+// errLogFull.
+func (h *Hub) appendLog(ctx context.Context, id string, lines []LogLine) (b Build, err error) {
 	for len(lines) > 0 {
 		n, size := 0, 0
 		for n < len(lines) && (n == 0 || size+lines[n].Cost() <= MaxLogChunk) {
 			size += lines[n].Cost()
 			n++
 		}
-		chunk := lines[:n]
-		lines = lines[n:]
-		err := h.Records.Write(ctx, store.Create(logKey(id, chunk[0].Seq), encode(chunk)))
-		if err != nil && !isConflict(err) {
+		err := h.again(ctx, func() error {
+			b, err = h.appendChunk(ctx, id, lines[:n])
 			return err
+		})
+		if err != nil {
+			return b, err
 		}
+		lines = lines[n:]
 	}
-	return nil
+	return b, nil
+}
+
+// appendChunk keeps what is new of lines that fill one record at most.
+func (h *Hub) appendChunk(ctx context.Context, id string, chunk []LogLine) (Build, error) {
+	b, item, err := h.build(ctx, id)
+	if err != nil {
+		return b, err
+	}
+	if b.Status != Running {
+		return b, notRunning(b)
+	}
+	for len(chunk) > 0 && chunk[0].Seq <= item.Counts[countLogLine] {
+		chunk = chunk[1:]
+	}
+	if len(chunk) == 0 {
+		return b, nil
+	}
+	var charge int64
+	for _, l := range chunk {
+		charge += l.Charge()
+	}
+	if item.Counts[countLog]+charge > h.limits().LogBytes+lastWords {
+		return b, errLogFull
+	}
+	return b, h.Records.Write(ctx, store.Put(logKey(id, chunk[0].Seq), encode(chunk)), store.Op{
+		Kind: store.OpAdd, Cond: store.IsAt, Key: item.Key, Version: item.Version,
+		Add: map[string]int64{countLog: charge}, Set: map[string]int64{countLogLine: chunk[len(chunk)-1].Seq},
+	})
 }
 
 // LogQuery says which part of a log is wanted. Times are Unix seconds, both

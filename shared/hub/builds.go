@@ -302,25 +302,74 @@ type BuildFilter struct {
 }
 
 // Builds lists builds, newest first: of a granted repository or namespace (its
-// members), or, with neither, those that the account asked for. Without a filter
-// only what is returned is read, unless the window skips.
-func (h *Hub) Builds(ctx context.Context, g Grant, account string, f BuildFilter, w Window) (Listing[Build], error) {
-	part := "builds/by/" + account
+// members), or, with neither, those that the caller asked for and may read still.
+// Without a filter only what is returned is read, unless the window skips. What the
+// caller may read no more is left out of its window, which is shorter then, and
+// counted where the list is longer than one.
+func (h *Hub) Builds(ctx context.Context, c Caller, g Grant, f BuildFilter, w Window) (l Listing[Build], err error) {
+	part, own := "builds/by/"+c.Name(), false
 	switch {
 	case g.RepoID != "":
 		part = "builds/repo/" + g.RepoID
 	case g.NamespaceID != "":
 		part = "builds/ns/" + g.NamespaceID
+	default:
+		own = true
 	}
 	r := store.Prefix(store.Builds, part, "at/", 1)
 	if f == (BuildFilter{}) {
 		count, err := h.stat(ctx, bkey(part, "count"), "builds")
 		if err != nil {
-			return Listing[Build]{}, err
+			return l, err
 		}
-		return listing[Build](ctx, h, w, r, count)
+		l, err = listing[Build](ctx, h, w, r, count)
+		if err != nil {
+			return l, err
+		}
+	} else if l, err = h.filteredBuilds(ctx, r, f, w); err != nil {
+		return l, err
 	}
-	return h.filteredBuilds(ctx, r, f, w)
+	if !own {
+		return l, nil
+	}
+	whole := int64(len(l.Entries)) == l.Count
+	l.Entries, err = h.readableBuilds(ctx, c, l.Entries)
+	if whole {
+		l.Count = int64(len(l.Entries))
+	}
+	return l, err
+}
+
+// readableBuilds are those of a list that the caller may read, as AuthorizeBuild
+// decides it. It reads the rights together.
+func (h *Hub) readableBuilds(ctx context.Context, c Caller, list []Build) ([]Build, error) {
+	may := make(map[string]bool) // by the repository's id
+	var of []Build               // one build of each repository
+	var keys []store.Key
+	account := orNobody(c.member())
+	for _, b := range list {
+		if _, known := may[b.RepoID]; !known {
+			may[b.RepoID], of = false, append(of, b)
+			keys = append(keys, namespaceKey(b.Namespace), entryKey(b.NamespaceID, b.Repository),
+				memberKey(b.NamespaceID, account), repoGrantKey(b.RepoID, account))
+		}
+	}
+	items, err := h.getAll(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, b := range of {
+		read := items[4*i:]
+		ns, err1 := found[Namespace](read[0])
+		entry, err2 := found[repoEntry](read[1])
+		member, err3 := found[Membership](read[2])
+		grant, err4 := found[Membership](read[3])
+		if err := errors.Join(err1, err2, err3, err4); err != nil {
+			return nil, err
+		}
+		may[b.RepoID] = ns.ID == b.NamespaceID && entry.ID == b.RepoID && h.roleOf(c, ns, max(member.Role, grant.Role), b.Repository) >= Reader
+	}
+	return slices.DeleteFunc(list, func(b Build) bool { return !may[b.RepoID] }), nil
 }
 
 func (h *Hub) filteredBuilds(ctx context.Context, r store.Range, f BuildFilter, w Window) (l Listing[Build], err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"fmt"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -75,21 +76,29 @@ func (h *Hub) AuthorizeRunner(c Caller, id string) error {
 
 // ReportBuild takes what a runner tells that has claimed its build. A result is kept
 // until RecordBuild ends the build. Conflict where the build is over: the runner
-// should stop.
+// should stop. One that tells more lines than a log may have is stopped, and its
+// build ends.
 func (h *Hub) ReportBuild(ctx context.Context, id string, e BuildEvent) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	err := h.again(ctx, func() error {
+	b, err := h.appendLog(ctx, id, e.Lines)
+	if err == errLogFull {
+		return h.endReporting(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	if len(e.Lines) > 0 && e.Step == 0 && e.Commit == "" && e.Result == nil && b.Claim == nil {
+		return nil
+	}
+	return h.again(ctx, func() error {
 		b, item, err := h.build(ctx, id)
 		if err != nil {
 			return err
 		}
 		if b.Status != Running {
 			return notRunning(b)
-		}
-		if e.Step == 0 && e.Commit == "" && e.Result == nil && b.Claim == nil {
-			return nil
 		}
 		b.advance(e)
 		b.Claim = nil
@@ -98,10 +107,20 @@ func (h *Hub) ReportBuild(ctx context.Context, id string, e BuildEvent) error {
 		}
 		return h.Records.Write(ctx, b.ops(item.Version)...)
 	})
-	if err != nil {
+}
+
+// endReporting ends a build whose log is too long, and stops its runner.
+func (h *Hub) endReporting(ctx context.Context, id string) error {
+	r := h.logTooLong()
+	if err := h.EndBuild(ctx, id, r); err != nil {
 		return err
 	}
-	return h.appendLog(ctx, id, e.Lines)
+	if h.Builder != nil {
+		if err := h.Builder.Stop(ctx, id); err != nil {
+			h.Log.ErrorContext(ctx, "the runner of a build that has ended is not stopped", "build", id, "err", err)
+		}
+	}
+	return Fail(Conflict, "%s", strings.TrimSpace(r.Detail))
 }
 
 // Limits of what a runner may tell.
@@ -189,7 +208,10 @@ func (h *Hub) lastWord(ctx context.Context, id, why string) error {
 		}
 		l.Seq, l.Time = last[0].Seq+1, max(l.Time, last[0].Time)
 	}
-	return h.appendLog(ctx, id, []LogLine{l})
+	if _, err = h.appendLog(ctx, id, []LogLine{l}); err == errLogFull || is(err, Conflict) {
+		err = nil // its last word is its detail
+	}
+	return err
 }
 
 // startedLately is how long a Builder may not know of a build that was started.

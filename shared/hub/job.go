@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"berth/shared/store"
@@ -147,10 +148,12 @@ type BuildEvent struct {
 	Result *BuildResult `json:"result,omitempty"` // ends the build
 }
 
-// BuildEvent takes what a runner tells of a build. What comes for a build that is
-// over changes nothing, but that its log is kept to the end.
+// BuildEvent takes what a runner tells of a build. What comes for a build that does
+// not run changes nothing: Conflict where that is lines of its log.
 func (h *Hub) BuildEvent(ctx context.Context, id string, e BuildEvent) error {
-	if err := h.appendLog(ctx, id, e.Lines); err != nil {
+	if _, err := h.appendLog(ctx, id, e.Lines); err == errLogFull {
+		return h.EndBuild(ctx, id, h.logTooLong())
+	} else if err != nil {
 		return err
 	}
 	if e.Step != 0 || e.Commit != "" {
@@ -170,6 +173,16 @@ func (h *Hub) BuildEvent(ctx context.Context, id string, e BuildEvent) error {
 		return nil
 	}
 	return h.EndBuild(ctx, id, *e.Result)
+}
+
+// logTooLong is the end of a build whose runner does not hold itself to the limit.
+func (h *Hub) logTooLong() BuildResult {
+	return BuildResult{Status: Failed, Detail: LogTooLong(h.limits().LogBytes) + "\n"}
+}
+
+// LogTooLong says why a build ends whose log has more bytes than it may.
+func LogTooLong(most int64) string {
+	return fmt.Sprintf("the log is longer than %d bytes, which is the most", most)
 }
 
 // advance notes how far an event says that the build has come.

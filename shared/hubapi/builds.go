@@ -182,7 +182,7 @@ func listBuilds(c *web.Call) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.Hub.Builds(c.Context(), g, c.Caller.Name(), f, hub.Window{Size: p.Size, Skip: p.Skip(), After: p.Cursor})
+	list, err := c.Hub.Builds(c.Context(), c.Caller, g, f, hub.Window{Size: p.Size, Skip: p.Skip(), After: p.Cursor})
 	if err != nil {
 		return err
 	}

@@ -686,6 +686,64 @@ func TestBuildsAreTheirNamespaces(t *testing.T) {
 	}
 }
 
+// Who may read a namespace no more does not see there what they asked for themselves.
+func TestFormerMemberSeesNoBuilds(t *testing.T) {
+	a, m := buildRepository(t, 10)
+	m.most = 0 // they wait
+	a.do("madams", "POST", "/v1/orgs", `{"name":"acme"}`).is(201, &object{})
+	a.do("madams", "POST", "/v1/orgs/acme/members", `{"username":"stranger","role":"writer"}`).is(201, &object{})
+	for _, path := range []string{"/v1/repositories/acme", "/v1/repositories/stranger"} {
+		as := map[bool]string{true: "stranger", false: "madams"}[path == "/v1/repositories/stranger"]
+		a.do(as, "POST", path, strings.ReplaceAll(printedCreate, `"madams"`, quoted(strings.TrimPrefix(path, "/v1/repositories/")))).is(201, &object{})
+	}
+	var ids []string // newest first
+	for i := range 6 {
+		a.now = a.now.Add(time.Second)
+		var b object
+		in := []string{"acme", "stranger"}[i%2]
+		a.do("stranger", "POST", "/v1/builds", `{"namespace":"`+in+`","repo_name":"docker_images_test","tag":"latest"}`).is(201, &b)
+		ids = append([]string{b["build_id"].(string)}, ids...)
+	}
+	seen := func(query string, count int64, want ...string) {
+		t.Helper()
+		var got []string
+		for at := "/v1/builds?" + query; at != ""; {
+			var p page
+			a.do("stranger", "GET", at, nil).is(200, &p)
+			if p.Count != count {
+				t.Errorf("%s: count %d, want %d", query, p.Count, count)
+			}
+			for _, b := range p.Results {
+				got = append(got, b["build_id"].(string))
+			}
+			if at = ""; p.Next != nil {
+				at = strings.TrimPrefix(*p.Next, "https://hub.example:8443")
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: builds %v, want %v", query, got, want)
+		}
+	}
+	seen("", 6, ids...)
+	seen("page_size=2", 6, ids...)
+	a.calls.Take()
+	seen("", 6, ids...)
+	cost := a.calls.Take()
+	a.do("madams", "DELETE", "/v1/orgs/acme/members/stranger", nil).is(204, nil)
+	own := []string{ids[0], ids[2], ids[4]}
+	seen("", 3, own...)
+	seen("status=W", 3, own...)
+	seen("page_size=2", 6, own...)
+	a.calls.Take()
+	seen("", 3, own...)
+	if again := a.calls.Take(); again != cost {
+		t.Errorf("the list costs %+v, with all of it seen %+v", again, cost)
+	}
+	a.do("stranger", "GET", "/v1/builds/"+ids[1], nil).fails(404, "not_found")
+	a.do("madams", "POST", "/v1/orgs/acme/members", `{"username":"stranger","role":"reader"}`).is(201, &object{})
+	seen("", 6, ids...)
+}
+
 // A token for some repositories shows no builds of its account's others.
 func TestBoundTokenListsItsBuildsAlone(t *testing.T) {
 	a, _ := buildRepository(t, 10)

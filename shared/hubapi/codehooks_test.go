@@ -550,7 +550,7 @@ func FuzzCodeHook(f *testing.F) {
 		default:
 			t.Fatalf("%d %s", got.status, got.body)
 		}
-		list, err := h.hub.Builds(t.Context(), hub.Grant{}, "madams", hub.BuildFilter{}, hub.Window{Size: 100})
+		list, err := h.hub.Builds(t.Context(), hub.Caller{Account: "madams"}, hub.Grant{}, hub.BuildFilter{}, hub.Window{Size: 100})
 		if err != nil {
 			t.Fatal(err)
 		}

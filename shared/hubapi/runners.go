@@ -31,7 +31,8 @@ func runnerRoutes() []web.Route {
 		Handle: claimBuild,
 	}, {
 		Name: "build-report", Method: "POST", Pattern: "/v1/builds/{build}/events", Rule: web.Runner, MaxBody: maxReport,
-		Needs:     web.Needs{Write: []store.Table{store.Builds}},
+		// A log that is too long ends the build, and that is told.
+		Needs:     web.Needs{Write: tables, Builds: true, Sends: []web.Queue{web.Webhooks, web.Mail}},
 		Unaudited: true, // the build's own log tells it
 		Doc: web.Doc{
 			Summary: "Tell of a build that runs: how far it is, lines of its log, its result",

@@ -2,8 +2,12 @@ package hubapi_test
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,6 +141,101 @@ func TestBadReports(t *testing.T) {
 		}
 	}
 	a.claim(id, code, 200) // nothing was told
+}
+
+// The hub holds a log to its limit itself: a runner that does not is stopped, and its
+// build ends with the reason.
+func TestRunnerTellsTooMuch(t *testing.T) {
+	a, e, id, code := claimed(t)
+	const most = 300 << 10
+	a.hub.Options.Builds.LogBytes = most
+	token := a.claim(id, code, 200).Token
+	seq, told := 0, 0
+	piece := func(bytes int) string {
+		var lines []string
+		for ; bytes > 0; bytes -= 1000 {
+			seq++
+			lines = append(lines, fmt.Sprintf(`{"seq":%d,"time":1,"level":"INFO","message":"%s"}`, seq, strings.Repeat("x", 999)))
+		}
+		return `{"lines":[` + strings.Join(lines, ",") + `]}`
+	}
+	for ; told+60_000 <= most; told += 60_000 {
+		body := piece(60_000)
+		a.report(id, token, body, 204)
+		a.report(id, token, body, 204) // its answer was lost: it does not count twice
+	}
+	last := fmt.Sprintf(`{"seq":%d,"time":1,"level":"ERROR","message":"why the runner ends it"}`, seq+1)
+	a.report(id, token, `{"lines":[`+last+`]}`, 204)
+	seq++
+	a.report(id, token, piece(200_000), 409)
+	b := a.shown(id)
+	if want := fmt.Sprintf("the log is longer than %d bytes, which is the most\n", most); b["status"] != "F" || b["detail"] != want {
+		t.Errorf("the build is %v", b)
+	}
+	if !slices.Equal(e.stopped, []string{id}) {
+		t.Errorf("stopped %v", e.stopped)
+	}
+	a.report(id, token, last, 401) // its token ended
+	size := 0
+	for after := 0; ; {
+		var log []object
+		a.do("madams", "GET", fmt.Sprintf("/v1/builds/%s/logs?after=%d", id, after), "").is(200, &log)
+		if len(log) == 0 {
+			break
+		}
+		after += len(log)
+		for _, l := range log {
+			size += len(l["message"].(string)) + 1
+		}
+	}
+	if size < told || size > most+hub.MaxLogChunk {
+		t.Errorf("the log has %d bytes, of which %d were told before", size, told)
+	}
+}
+
+// Lines that are told while a build ends stand before its end or are refused: once it
+// is over its log stays as it is.
+func TestLogEndsWithTheBuild(t *testing.T) {
+	a, _, id, code := claimed(t)
+	token := a.claim(id, code, 200).Token
+	line := func(seq int) []hub.LogLine {
+		return []hub.LogLine{{Seq: int64(seq), Time: 1, Level: "INFO", Message: "x"}}
+	}
+	a.report(id, token, `{"lines":[{"seq":1,"time":1,"level":"INFO","message":"x"}]}`, 204)
+	var telling sync.WaitGroup
+	var taken atomic.Int64 // the last line that was taken
+	for _, tell := range []func(context.Context, string, hub.BuildEvent) error{a.hub.ReportBuild, a.hub.BuildEvent} {
+		telling.Go(func() {
+			for {
+				seq := taken.Load() + 1
+				if err := tell(t.Context(), id, hub.BuildEvent{Lines: line(int(seq))}); err != nil {
+					if hub.CodeOf(err) != hub.Conflict {
+						t.Error(err)
+					}
+					return
+				}
+				taken.CompareAndSwap(seq-1, seq)
+			}
+		})
+	}
+	for taken.Load() < 50 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := a.hub.EndBuild(t.Context(), id, hub.BuildResult{Status: hub.Failed, Detail: "over\n"}); err != nil {
+		t.Fatal(err)
+	}
+	lines := func() int {
+		got, _, err := a.hub.BuildLog(t.Context(), id, hub.LogQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(got)
+	}
+	at := lines() // what the end was written after
+	telling.Wait()
+	if after := lines(); after != at || int64(at) < taken.Load() {
+		t.Errorf("at its end the log has %d lines, later %d; %d were taken", at, after, taken.Load())
+	}
 }
 
 // A build of another is nobody's to tell of.
