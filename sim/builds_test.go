@@ -26,6 +26,7 @@ import (
 	"berth/shared/hub"
 	"berth/shared/routes"
 	"berth/sim"
+	"berth/sim/awsjson"
 	"berth/sim/kms"
 	"berth/sim/states"
 )
@@ -39,6 +40,7 @@ type builds struct {
 	git     string // folder that Git repositories are served from
 	gitURL  string
 	runners atomic.Int32 // that were started
+	mute    atomic.Bool  // Step Functions stops nothing at present
 }
 
 const (
@@ -100,7 +102,14 @@ func newBuilds(t *testing.T) *builds {
 	}
 	executions := states.Serve(m, buildMachine, func(states.Description) {})
 	t.Cleanup(executions.Close)
-	account.Settings[s.StepFunctions] = serve(executions.Service())
+	service := executions.Service()
+	account.Settings[s.StepFunctions] = serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if b.mute.Load() && awsjson.Target(r) == "StopExecution" {
+			awsjson.Refuse(w, &awsjson.Error{Code: "InternalFailure", Message: "out of order", Status: 500})
+			return
+		}
+		service.ServeHTTP(w, r)
+	}))
 	if b.hub, err = cloud.Open(account.Getenv, sealing.WithKMS, machine.WithBuilds); err != nil {
 		t.Fatal(err)
 	}
@@ -268,6 +277,38 @@ func TestBuilds(t *testing.T) {
 	if n := b.runners.Load(); n != 4 {
 		t.Errorf("%d runners were started for 4 builds", n)
 	}
+}
+
+// A build that is deleted while Step Functions is out of order has ended, and its
+// execution is stopped by the sweep of builds once that works again.
+func TestStoppedLater(t *testing.T) {
+	b := newBuilds(t)
+	b.ask(201, "PUT", "/v1/namespaces/admin/secrets/TOKEN", `{"value": "not to be seen"}`)
+	b.repository("slow", "RUN while :; do :; done")
+	id := b.start("slow")
+	b.until(id, func(shown map[string]any) bool { // and has no more to tell, for a runner that is answered that its build is over ends
+		return shown["step_at"] == 20.0 && strings.Contains(b.log(id), "while")
+	})
+	stands := func() hub.Stand {
+		stand, _, err := b.hub.Builder.Look(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stand
+	}
+	b.mute.Store(true)
+	b.ask(204, "DELETE", "/v1/builds/"+id, "")
+	if shown := b.ask(200, "GET", "/v1/builds/"+id, ""); shown["status"] != "D" {
+		t.Errorf("the deleted build is %v", shown)
+	}
+	if stands() != hub.UnderWay {
+		t.Error("the execution was stopped by nobody")
+	}
+	b.mute.Store(false)
+	if err := b.hub.LookAtBuilds(t.Context()); err != nil {
+		t.Error(err)
+	}
+	b.until(id, func(map[string]any) bool { return stands() == hub.Ended })
 }
 
 // A build whose execution is gone without a word ends by the sweep of builds, and one

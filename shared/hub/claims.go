@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -240,7 +241,8 @@ func (h *Hub) LookAtBuild(ctx context.Context, id string) error {
 	return h.Builder.Start(ctx, id)
 }
 
-// LookAtBuilds looks at every build that the hub believes to run.
+// LookAtBuilds looks at every build that the hub believes to run, and stops what still
+// runs of those that are over.
 func (h *Hub) LookAtBuilds(ctx context.Context) error {
-	return h.eachRunning(ctx, h.LookAtBuild)
+	return errors.Join(h.eachRunning(ctx, h.LookAtBuild), h.stopNoted(ctx))
 }

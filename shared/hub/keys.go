@@ -140,6 +140,7 @@ func versionKey(repoID, tag string) store.Key   { return bkey("version/"+repoID,
 func buildKey(id string) store.Key              { return bkey("build/"+id, self) }
 func queueKey(nsID string) store.Key            { return bkey("queue/"+nsID, self) }
 func activeQueueKey(nsID string) store.Key      { return bkey("queue/active", nsID) }
+func stopKey(buildID string) store.Key          { return bkey("stop", buildID) }
 func logKey(buildID string, seq int64) store.Key {
 	return bkey("log/"+buildID, fmt.Sprintf("%012d", seq))
 }

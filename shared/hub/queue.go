@@ -186,9 +186,30 @@ func (h *Hub) startNext(ctx context.Context, nsID string) (started bool, err err
 func (h *Hub) stopIfOver(ctx context.Context, id string) error {
 	b, _, err := h.build(ctx, id)
 	if is(err, NotFound) || err == nil && b.Status.Over() {
-		return h.Builder.Stop(ctx, id)
+		return h.stop(ctx, id)
 	}
 	return err
+}
+
+// stop stops what runs of a build that is over: nothing, where there is no builder. What
+// it cannot stop stays noted, for stopNoted.
+func (h *Hub) stop(ctx context.Context, id string) error {
+	var err error
+	if h.Builder != nil {
+		err = h.Builder.Stop(ctx, id)
+	}
+	if err != nil {
+		h.Log.WarnContext(ctx, "a build that is over is to be stopped later", "build", id, "err", err)
+		return h.Records.Write(ctx, store.Put(stopKey(id), encode(h.now())))
+	}
+	return h.Records.Write(ctx, store.Delete(stopKey(id)))
+}
+
+// stopNoted stops what was not stopped when its build ended.
+func (h *Hub) stopNoted(ctx context.Context) error {
+	return h.each(ctx, store.Range{Table: store.Builds, Part: stopKey("x").Part, Limit: 100}, func(item store.Item) error {
+		return h.stop(ctx, item.Sort)
+	})
 }
 
 // putBack makes a build wait again, at the head of its queue, that was not begun.
@@ -233,7 +254,8 @@ func (h *Hub) EndBuild(ctx context.Context, id string, r BuildResult) error {
 	})
 }
 
-func (h *Hub) endBuild(ctx context.Context, b Build, item store.Item, r BuildResult) error {
+// endBuild ends a build that is not over; more operations ride along.
+func (h *Hub) endBuild(ctx context.Context, b Build, item store.Item, r BuildResult, more ...store.Op) error {
 	q, err := h.queue(ctx, b.NamespaceID)
 	if err != nil {
 		return err
@@ -251,11 +273,13 @@ func (h *Hub) endBuild(ctx context.Context, b Build, item store.Item, r BuildRes
 	if err != nil {
 		return err
 	}
-	return h.change(ctx, slices.Concat(b.ops(item.Version), ops, followed)...)
+	return h.change(ctx, slices.Concat(b.ops(item.Version), ops, followed, more)...)
 }
 
 // CancelBuild ends a build before its time for a caller: one that waits never
-// starts, one that runs is stopped. Conflict where it is over already.
+// starts, one that runs is stopped. It has ended when this returns, and what runs of it
+// is stopped then or, where the builder cannot at present, later: a note that rides in
+// the same write says so. Conflict where it is over already.
 func (h *Hub) CancelBuild(ctx context.Context, c Caller, id string) error {
 	var was Status
 	err := h.again(ctx, func() error {
@@ -266,20 +290,28 @@ func (h *Hub) CancelBuild(ctx context.Context, c Caller, id string) error {
 		if was = b.Status; was.Over() {
 			return Fail(Conflict, "the build is over already: it %s (%s)", was.ended(), was)
 		}
-		return h.endBuild(ctx, b, item, BuildResult{Status: Deleted, Detail: "the build was deleted.\n", by: c.member()})
+		var note []store.Op
+		if was == Running {
+			note = []store.Op{store.Put(stopKey(id), encode(h.now()))}
+		}
+		return h.endBuild(ctx, b, item, BuildResult{Status: Deleted, Detail: "the build was deleted.\n", by: c.member()}, note...)
 	})
-	if err != nil || was != Running || h.Builder == nil {
+	if err != nil || was != Running {
 		return err
 	}
-	return h.Builder.Stop(ctx, id)
+	if err := h.stop(ctx, id); err != nil {
+		h.Log.WarnContext(ctx, "a deleted build is stopped once more, later", "build", id, "err", err)
+	}
+	return nil
 }
 
 // LoseBuilds ends every build that the records say runs, for a hub whose builds end
 // with its process: to be called when it starts, before Dispatch.
 func (h *Hub) LoseBuilds(ctx context.Context) error {
-	return h.eachRunning(ctx, func(ctx context.Context, id string) error {
+	lost := h.eachRunning(ctx, func(ctx context.Context, id string) error {
 		return h.EndBuild(ctx, id, BuildResult{Status: Failed, Detail: "the hub was stopped while the build ran; start it again.\n"})
 	})
+	return errors.Join(lost, h.stopNoted(ctx))
 }
 
 // eachRunning does something with every build that the records say runs. One that

@@ -2,6 +2,7 @@ package hubapi_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"slices"
@@ -20,6 +21,7 @@ type elsewhere struct {
 	started, stopped []string
 	stand            hub.Stand
 	why              string
+	refuses          error // to stop anything
 }
 
 func (e *elsewhere) Start(_ context.Context, id string) error {
@@ -28,8 +30,10 @@ func (e *elsewhere) Start(_ context.Context, id string) error {
 }
 
 func (e *elsewhere) Stop(_ context.Context, id string) error {
-	e.stopped = append(e.stopped, id)
-	return nil
+	if e.refuses == nil {
+		e.stopped = append(e.stopped, id)
+	}
+	return e.refuses
 }
 
 func (e *elsewhere) Look(context.Context, string) (hub.Stand, string, error) {
@@ -313,6 +317,40 @@ func TestLostBuilds(t *testing.T) {
 	look(time.Second, hub.Ended, "F", 3)
 	if b := a.shown(id); b["detail"] != "the machine was lost\n" {
 		t.Errorf("it ended with %v", b["detail"])
+	}
+}
+
+// A build that cannot be stopped at present ends all the same, and is stopped later, once.
+func TestStoppedLater(t *testing.T) {
+	a, e, id, _ := claimed(t)
+	e.refuses = errors.New("no answer")
+	a.do("madams", "DELETE", "/v1/builds/"+id, "").is(204, nil)
+	if b := a.shown(id); b["status"] != "D" {
+		t.Errorf("the deleted build is %v", b)
+	}
+	a.do("madams", "DELETE", "/v1/builds/"+id, "").is(409, &object{})
+	for range 2 { // in vain, and then not
+		if err := a.hub.LookAtBuilds(t.Context()); err != nil || len(e.stopped) > 0 {
+			t.Fatalf("%v, stopped are %v", err, e.stopped)
+		}
+	}
+	e.refuses = nil
+	for range 2 {
+		if err := a.hub.LookAtBuilds(t.Context()); err != nil || !slices.Equal(e.stopped, []string{id}) {
+			t.Errorf("%v, stopped are %v, want %s once", err, e.stopped, id)
+		}
+	}
+	// A hub whose builds ended with its process has nothing to stop when it starts.
+	next := a.build()
+	e.refuses = errors.New("no answer")
+	a.do("madams", "DELETE", "/v1/builds/"+next, "").is(204, nil)
+	a.hub.Builder = nil
+	if err := a.hub.LoseBuilds(t.Context()); err != nil {
+		t.Error(err)
+	}
+	a.hub.Builder, e.refuses = e, nil
+	if err := a.hub.LookAtBuilds(t.Context()); err != nil || len(e.stopped) != 1 {
+		t.Errorf("%v, stopped are %v", err, e.stopped)
 	}
 }
 
