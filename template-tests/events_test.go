@@ -177,6 +177,7 @@ func TestProject(t *testing.T) {
 	})
 	log := ours + "logs:" + here + "log-group:/aws/codebuild/berth-builds:*"
 	want := append(strings.Split(fmt.Sprintf(writeLog, log), ","),
+		"s3:GetBucketAcl on "+ours+"s3:::none", "s3:GetBucketLocation on "+ours+"s3:::none",
 		"s3:GetObject on "+ours+"s3:::none/runner.zip", "s3:GetObjectVersion on "+ours+"s3:::none/runner.zip")
 	if got := a.rightsOf(t, project, "ServiceRole"); !slices.Equal(got, want) {
 		t.Errorf("CodeBuild may do %q, want %q", got, want)

@@ -6,6 +6,7 @@ import (
 	"berth/shared/hub"
 	"berth/shared/routes"
 	"path/filepath"
+	"strings"
 	"time"
 
 	cdk "github.com/aws/aws-cdk-go/awscdk/v2"
@@ -38,9 +39,12 @@ func (a *app) project(stack cdk.Stack) {
 	group := "/aws/codebuild/" + a.projectName()
 	log := a.log(stack, "ProjectLog", group)
 	source, sourceARN := a.runner(stack)
+	bucketARN, _, _ := strings.Cut(sourceARN, "/")
 	role := a.role(stack, "ProjectRole", "codebuild.amazonaws.com", []map[string]any{
 		statement([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, []string{a.logsARN(group)}),
 		statement([]string{"s3:GetObject", "s3:GetObjectVersion"}, []string{sourceARN}),
+		// By which CodeBuild makes sure whose bucket its source is in.
+		statement([]string{"s3:GetBucketAcl", "s3:GetBucketLocation"}, []string{bucketARN}),
 	})
 	awscodebuild.NewCfnProject(stack, jsii.String("Project"), &awscodebuild.CfnProjectProps{
 		Name: jsii.String(a.projectName()), ServiceRole: role.AttrArn(),
