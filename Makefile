@@ -76,7 +76,7 @@ destroy: node ## take it out again, without tables, layers and keys (CONTEXT)
 	$(CDK) destroy --all $(CONTEXT) -c built=none
 
 costs: ## write docs/cost.md anew, from sim/COUNTS.md and infra/cost/prices.json
-	@mkdir -p .make && cp sim/COUNTS.md infra/cost/counts.md && go run ./infra/cost > .make/cost.md && mv .make/cost.md docs/cost.md
+	@mkdir -p .make && go run ./infra/cost < sim/COUNTS.md > .make/cost.md && mv .make/cost.md docs/cost.md
 
 smoke: ## check on a deployed hub what only a deployed one can show: make smoke URL=https://hub.example.com (BERTH_USER and BERTH_PASSWORD)
 	@go run ./infra/smoke $(SMOKEFLAGS) $(URL)

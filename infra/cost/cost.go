@@ -1,12 +1,12 @@
 // Command cost writes docs/cost.md: what Berth costs on AWS, from the operations that
-// the simulation counted and from prices.json. counts.md is a copy of sim/COUNTS.md
-// that make costs renews before it runs this.
+// the simulation counted (sim/COUNTS.md, which it is given) and from prices.json.
 package main
 
 import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -14,9 +14,6 @@ import (
 
 //go:embed prices.json
 var priceList []byte
-
-//go:embed counts.md
-var counts string
 
 // prices are dollars by what they are of; assumed is what no count says.
 type prices struct {
@@ -91,7 +88,11 @@ func (p prices) request() float64 {
 }
 
 func main() {
-	out, err := document(counts)
+	counts, err := io.ReadAll(os.Stdin)
+	var out string
+	if err == nil {
+		out, err = document(string(counts))
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cost:", err)
 		os.Exit(1)

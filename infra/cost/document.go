@@ -82,7 +82,7 @@ func document(counts string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# What Berth costs on AWS
 
-Written by `+"`make costs`"+` from what the simulation counted ([counts.md](../infra/cost/counts.md)) and the prices of
+Written by `+"`make costs`"+` from what the simulation counted ([COUNTS.md](../sim/COUNTS.md)) and the prices of
 `+"`infra/cost/prices.json`"+`: %s, %s.
 %s
 
