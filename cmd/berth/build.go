@@ -61,7 +61,7 @@ until the build has ended, and ends with status 1 if the build failed.`,
 }
 
 func buildListCommand() *cobra.Command {
-	a, status, tag, most := &account{}, oneOf{"", []string{"W", "I", "S", "F", "D"}}, "", 0
+	a, status, tag, most := &account{}, oneOf{"", []string{"W", "I", "S", "F", "D"}}, "", uint(0)
 	var n client.Name
 	c := &cobra.Command{
 		Use:     "list [[NAMESPACE/]NAME]",
@@ -78,7 +78,7 @@ func buildListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, err := h.Builds(c.Context(), n, status.value, tag, most)
+			list, err := h.Builds(c.Context(), n, status.value, tag, int(most))
 			if err != nil {
 				return err
 			}
@@ -94,7 +94,7 @@ func buildListCommand() *cobra.Command {
 	c.Flags().StringVar(&n.Namespace, "namespace", "", "those of this namespace")
 	c.Flags().Var(&status, "status", "only waiting (W), running (I), succeeded (S), failed (F) or deleted (D) ones")
 	c.Flags().StringVar(&tag, "tag", "", "only those of this tag")
-	c.Flags().IntVar(&most, "limit", 20, "at most that many; 0 = all")
+	c.Flags().UintVar(&most, "limit", 20, "at most that many; 0 = all")
 	return a.flags(c)
 }
 

@@ -224,6 +224,9 @@ images that it has stay.`,
 			if err != nil {
 				return err
 			}
+			if len(changes) == 0 && !remove && !c.Flags().Changed("email") {
+				return wrongUse("say what to change; `%s --help` lists what there is", c.CommandPath())
+			}
 			h, n, err := a.asked(c, args[0])
 			if err != nil {
 				return err

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"berth/shared/client"
 
@@ -33,8 +37,10 @@ goes on where it was, and what the hub has already is not sent.`,
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
+			ctx, stop := interruptible(c)
+			defer stop()
 			t := watchTransfer(a.json)
-			p, err := h.Push(c.Context(), s, image, to, t.event)
+			p, err := h.Push(ctx, s, image, to, t.event)
 			t.end()
 			if err != nil {
 				return err
@@ -62,8 +68,10 @@ to a folder that was cut off goes on where it was.`,
 			if err != nil {
 				return err
 			}
+			ctx, stop := interruptible(c)
+			defer stop()
 			t := watchTransfer(a.json)
-			p, err := h.Pull(c.Context(), from, platform, args[1], t.event)
+			p, err := h.Pull(ctx, from, platform, args[1], t.event)
 			t.end()
 			if err != nil {
 				return err
@@ -73,6 +81,14 @@ to a folder that was cut off goes on where it was.`,
 	}
 	c.Flags().StringVar(&platform, "platform", "", "only the image for this platform, such as linux/arm64")
 	return a.flags(c)
+}
+
+// interruptible is the command's context, which an interrupt ends, so that what was
+// made on the way is removed; a second interrupt ends the program.
+func interruptible(c *cobra.Command) (ctx context.Context, stop func()) {
+	ctx, stop = signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // image is what an image's name stands for, and its hub. A name without a namespace is

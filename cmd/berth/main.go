@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 
 	"berth/shared/client"
+	"berth/shared/hub"
 
 	"github.com/spf13/cobra"
 )
@@ -31,12 +33,35 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintf(os.Stderr, "berth: %v\n", err)
 		return 2
 	}
-	var refused *client.Error
-	if errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusNotFound && refused.Anonymous) {
-		err = fmt.Errorf("%w; log in with `berth login %s`", err, refused.Hub)
+	text := err.Error()
+	if errors.Is(err, context.Canceled) {
+		text = "interrupted"
+	} else if next := advice(err); next != "" {
+		text += "; " + next
 	}
-	fmt.Fprintf(os.Stderr, "berth: %v\n", err)
+	fmt.Fprintf(os.Stderr, "berth: %s\n", text)
 	return 1
+}
+
+// advice is what to do after a failure whose own words do not say it.
+func advice(err error) string {
+	var lost *net.OpError
+	var refused *client.Error
+	switch {
+	case errors.As(err, &lost) && lost.Op == "dial":
+		return "see that the hub runs, and that its address is right (--url gives another)"
+	case !errors.As(err, &refused):
+		return ""
+	case refused.Code == "":
+		return "is its address right, and a hub there?"
+	case refused.Status == http.StatusUnauthorized, refused.Status == http.StatusNotFound && refused.Anonymous:
+		return "log in with `berth login " + refused.Hub + "`"
+	}
+	switch refused.Code {
+	case string(hub.NamespaceNotFound), string(hub.RepositoryNotFound), hub.RepositoryNotFound.Shape().OCI:
+		return "`berth repo list [NAMESPACE]` shows what there is"
+	}
+	return ""
 }
 
 // usageError is a command line that cannot be meant.

@@ -81,7 +81,7 @@ starts a build at each push.`,
 }
 
 func repoListCommand() *cobra.Command {
-	a, find, most := &account{}, "", 0
+	a, find, most := &account{}, "", uint(0)
 	c := &cobra.Command{
 		Use:     "list [NAMESPACE]",
 		Aliases: []string{"ls"},
@@ -102,7 +102,7 @@ func repoListCommand() *cobra.Command {
 				}
 				namespace = p.Of.Namespace
 			}
-			list, err := h.Repositories(c.Context(), namespace, find, most)
+			list, err := h.Repositories(c.Context(), namespace, find, int(most))
 			if err != nil {
 				return err
 			}
@@ -116,7 +116,7 @@ func repoListCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&find, "query", "q", "", "only those with this in their name or description")
-	c.Flags().IntVar(&most, "limit", 0, "at most that many; 0 = all")
+	c.Flags().UintVar(&most, "limit", 0, "at most that many; 0 = all")
 	return a.flags(c)
 }
 

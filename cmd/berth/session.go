@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"berth/shared/client"
+	"berth/shared/hub"
 
 	"github.com/spf13/cobra"
 )
@@ -117,6 +118,9 @@ func (a *account) hub(host string) (*client.Client, error) {
 	}
 	c := &client.Client{URL: u}
 	if a.token != "" {
+		if !hub.IsAccessToken(a.token) {
+			return nil, wrongUse("--token is no access token, which begins with %s; was it copied whole?", tokenPrefix)
+		}
 		c.Username, c.Secret = tokenUser, a.token
 	} else if l, ok := known.Hubs[u.String()]; ok {
 		c.Username, c.Secret = l.Username, l.Token

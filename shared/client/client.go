@@ -85,6 +85,7 @@ func here(host string) bool {
 type Error struct {
 	Hub       string
 	Status    int
+	Code      string // the hub's own for what is wrong; "" where what answers is no hub
 	Message   string
 	Anonymous bool // it was nobody who asked
 }
@@ -103,10 +104,10 @@ func refusal(res *http.Response) error {
 	at := res.Request.URL
 	e := &Error{Hub: at.Scheme + "://" + at.Host, Status: res.StatusCode, Anonymous: res.Request.Header.Get("Authorization") == ""}
 	var told struct {
-		Errors []struct{ Message string }
+		Errors []struct{ Code, Message string }
 	}
 	if json.Unmarshal(b, &told) == nil && len(told.Errors) > 0 && told.Errors[0].Message != "" {
-		e.Message = told.Errors[0].Message
+		e.Code, e.Message = told.Errors[0].Code, told.Errors[0].Message
 		return e
 	}
 	text := strings.Join(strings.Fields(string(b[:min(len(b), 300)])), " ")

@@ -109,6 +109,10 @@ func (s *Source) pack(ctx context.Context, image dockerImage, watch Watch) (d hu
 	if err != nil {
 		return d, err
 	}
+	contents, err := diffIDs(config, len(image.Layers))
+	if err != nil {
+		return d, fmt.Errorf("%s: %s: %w", s.path, image.Config, err)
+	}
 	manifest := struct {
 		SchemaVersion int              `json:"schemaVersion"`
 		MediaType     string           `json:"mediaType"`
@@ -120,7 +124,7 @@ func (s *Source) pack(ctx context.Context, image dockerImage, watch Watch) (d hu
 		places[i] = i
 	}
 	err = each(ctx, places, func(ctx context.Context, i int) (err error) {
-		manifest.Layers[i], err = s.packLayer(ctx, image.Layers[i], watch)
+		manifest.Layers[i], err = s.packLayer(ctx, image.Layers[i], contents[i], watch)
 		return err
 	})
 	if err != nil {
@@ -133,37 +137,89 @@ func (s *Source) pack(ctx context.Context, image dockerImage, watch Watch) (d hu
 	return s.packed.inMemory(hub.MediaDockerManifest, b), nil
 }
 
-// packLayer compresses a layer; one that is compressed is taken as it is.
-func (s *Source) packLayer(ctx context.Context, name string, watch Watch) (d hub.Descriptor, err error) {
+// diffIDs are the digests of the layers before they are compressed, which the image's
+// configuration has.
+func diffIDs(config []byte, layers int) ([]string, error) {
+	var c struct {
+		RootFS struct {
+			DiffIDs []string `json:"diff_ids"`
+		} `json:"rootfs"`
+	}
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, fmt.Errorf("is no image configuration: %w", err)
+	}
+	if n := len(c.RootFS.DiffIDs); n != layers {
+		return nil, fmt.Errorf("tells of %d layers, and the archive has %d", n, layers)
+	}
+	for _, id := range c.RootFS.DiffIDs {
+		if err := hub.CheckDigest(id); err != nil {
+			return nil, firstOf(err)
+		}
+	}
+	return c.RootFS.DiffIDs, nil
+}
+
+// packLayer compresses a layer; one that is compressed is taken as it is. diffID is the
+// digest of what it has when it is not.
+func (s *Source) packLayer(ctx context.Context, name, diffID string, watch Watch) (d hub.Descriptor, err error) {
 	from, err := s.files.open(name)
 	if err != nil {
 		return d, err
 	}
-	d.MediaType = mediaDockerLayer
-	h := sha256.New()
-	reader := &counted{from, nil}
 	var done int64
-	reader.tell = func(n int64) {
+	reader := &stoppable{ctx, &counted{from, func(n int64) {
 		done += n
 		watch(Event{name, Packing, done, from.Size()})
-	}
+	}}}
+	plain := hasher(diffID)
 	magic := make([]byte, 2)
 	if n, _ := from.ReadAt(magic, 0); n == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		if _, err := io.Copy(h, reader); err != nil {
-			return d, err
-		}
-		d.Digest, d.Size = sumOf(h), from.Size()
-		s.packed.add(d.Digest, from)
-		return d, nil
+		d, err = s.takeLayer(from, reader, plain)
+	} else {
+		d, err = s.compress(io.TeeReader(reader, plain))
+		err = errors.Join(err, from.Close())
 	}
-	defer from.Close()
+	if err == nil {
+		err = same(diffID, plain)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %s: %w", s.path, name, err)
+	}
+	return d, err
+}
+
+// takeLayer adds a layer that is compressed, which reader reads, and writes its content
+// to plain.
+func (s *Source) takeLayer(from content, reader io.Reader, plain io.Writer) (hub.Descriptor, error) {
+	d := hub.Descriptor{MediaType: mediaDockerLayer, Size: from.Size()}
+	h := sha256.New()
+	whole := io.TeeReader(reader, h)
+	z, err := gzip.NewReader(whole)
+	if err == nil {
+		_, err = io.Copy(plain, z)
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, whole)
+	}
+	if err != nil {
+		return d, errors.Join(err, from.Close())
+	}
+	d.Digest = sumOf(h)
+	s.packed.add(d.Digest, from)
+	return d, nil
+}
+
+// compress adds a layer that is not compressed.
+func (s *Source) compress(plain io.Reader) (hub.Descriptor, error) {
+	d := hub.Descriptor{MediaType: mediaDockerLayer}
 	to, err := os.CreateTemp(s.packed.dir, "")
 	if err != nil {
 		return d, err
 	}
+	h := sha256.New()
 	buffer := bufio.NewWriterSize(io.MultiWriter(to, h), 256<<10)
 	z := gzip.NewWriter(buffer)
-	if _, err = io.Copy(z, &stoppable{ctx, reader}); err == nil {
+	if _, err = io.Copy(z, plain); err == nil {
 		err = errors.Join(z.Close(), buffer.Flush())
 	}
 	if err == nil {

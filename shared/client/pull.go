@@ -33,6 +33,9 @@ func (c *Client) Pull(ctx context.Context, from Reference, platform, path string
 	if !strings.HasSuffix(path, ".tar") {
 		return c.pull(ctx, from, platform, path, watch)
 	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return Pulled{}, fmt.Errorf("%s is a folder; choose another name for the archive", path)
+	}
 	dir, err := os.MkdirTemp(filepath.Dir(path), ".berth-pull-")
 	if err != nil {
 		return Pulled{}, err
@@ -93,13 +96,15 @@ func (c *Client) pull(ctx context.Context, from Reference, platform, dir string,
 	return Pulled{from.String(), root.Digest, root.MediaType, all.size, dir}, l.add(root, from)
 }
 
-// onPlatform is the image of an index for that platform.
+// onPlatform is the image of an index for that platform. A platform without a variant
+// is also the only one that the index has of it: linux/arm64 is linux/arm64/v8.
 func onPlatform(root hub.Descriptor, body []byte, platform string) (hub.Descriptor, error) {
 	c, err := hub.ParseManifest(root.MediaType, body)
 	if err != nil || !c.Index {
 		return root, err // an image by itself is for whatever it is for
 	}
 	var has []string
+	var variants []hub.Descriptor
 	for _, d := range c.Manifests {
 		if d.Platform == nil {
 			continue
@@ -108,9 +113,15 @@ func onPlatform(root hub.Descriptor, body []byte, platform string) (hub.Descript
 		if name == platform {
 			return d, nil
 		}
+		if strings.HasPrefix(name, platform+"/") {
+			variants = append(variants, d)
+		}
 		if name != "" {
 			has = append(has, name)
 		}
+	}
+	if len(variants) == 1 && strings.Contains(platform, "/") {
+		return variants[0], nil
 	}
 	return root, fmt.Errorf("there is no image for %s, but for %s", platform, strings.Join(has, ", "))
 }
@@ -271,7 +282,7 @@ func (l layout) add(d hub.Descriptor, name Reference) error {
 	})
 	d.Annotations = nil
 	if name.Tag != "" {
-		d.Annotations = map[string]string{refName: name.Tag}
+		d.Annotations = map[string]string{refName: name.Tag, imageName: name.String()}
 	}
 	i.Manifests = append(i.Manifests, d)
 	if b, err = json.Marshal(i); err != nil {

@@ -17,14 +17,19 @@ type Pushed struct {
 	Size      int64  `json:"size"` // bytes of its manifests and blobs
 }
 
-// maxDepth bounds how deep indexes lie in indexes.
-const maxDepth = 4
+const (
+	// maxDepth bounds how deep indexes lie in indexes.
+	maxDepth = 4
+	// maxManifests bounds the bytes of an image's manifests, which are held in memory.
+	maxManifests = 64 << 20
+)
 
 // parts are what an image is made of.
 type parts struct {
 	manifests []manifest // what others refer to comes first
 	blobs     []hub.Descriptor
 	size      int64
+	described int64 // bytes of the manifests
 }
 
 type manifest struct {
@@ -44,6 +49,9 @@ func (p *parts) gather(d hub.Descriptor, depth int, read func(hub.Descriptor) ([
 	body, err := read(d)
 	if err != nil {
 		return err
+	}
+	if p.described += int64(len(body)); p.described > maxManifests {
+		return fmt.Errorf("%s: the image has more than %d bytes of manifests", d.Digest, maxManifests)
 	}
 	c, err := hub.ParseManifest(d.MediaType, body)
 	if err != nil {

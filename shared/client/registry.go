@@ -139,9 +139,9 @@ func (r *registry) notAllowed() error {
 	if r.push {
 		what = "push to"
 	}
-	e := &Error{Hub: r.c.URL.String(), Status: http.StatusUnauthorized, Message: fmt.Sprintf("not everybody may %s %s", what, r.name)}
+	e := &Error{Hub: r.c.URL.String(), Status: http.StatusUnauthorized, Code: string(hub.Unauthenticated), Message: fmt.Sprintf("not everybody may %s %s", what, r.name)}
 	if r.c.Secret != "" {
-		e.Status = http.StatusForbidden
+		e.Status, e.Code = http.StatusForbidden, string(hub.Denied)
 		e.Message = fmt.Sprintf("you may not %s %s, or it does not exist; an owner of %s can allow it", what, r.name, r.name.Namespace)
 	}
 	return e

@@ -19,6 +19,10 @@ import (
 // Specification, "Image Layout".
 const refName = "org.opencontainers.image.ref.name"
 
+// imageName is the annotation by which programs that load a layout, such as
+// containerd and podman, know an image's whole name.
+const imageName = "io.containerd.image.name"
+
 // content is bytes that can be read from any place.
 type content struct {
 	*io.SectionReader
@@ -87,7 +91,7 @@ func (s *Source) read() error {
 	}
 	for _, d := range c.Manifests {
 		i := namedImage{Descriptor: d}
-		for _, key := range []string{refName, "io.containerd.image.name"} {
+		for _, key := range []string{refName, imageName} {
 			if name := d.Annotations[key]; name != "" {
 				i.names = append(i.names, name)
 			}
@@ -184,7 +188,7 @@ func openTarball(name string) (*tarball, error) {
 	}
 	t := &tarball{file: file, entries: map[string]section{}, links: map[string]string{}}
 	if err := t.list(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is no tar archive (decompress it first, if it is compressed): %w", name, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("%s cannot be read as a tar archive (decompress it first, if it is compressed): %w", name, err), file.Close())
 	}
 	return t, nil
 }
@@ -202,6 +206,9 @@ func (t *tarball) list() error {
 			return err
 		}
 		name := path.Clean(h.Name)
+		if sparse(h) {
+			return fmt.Errorf("%s has holes; make the archive without --sparse", name)
+		}
 		switch h.Typeflag {
 		case tar.TypeReg:
 			at, err := t.file.Seek(0, io.SeekCurrent)
@@ -209,12 +216,26 @@ func (t *tarball) list() error {
 				return err
 			}
 			t.entries[name] = section{at, h.Size}
+			delete(t.links, name) // of several files of one name the last counts
 		case tar.TypeSymlink:
 			t.links[name] = path.Join(path.Dir(name), h.Linkname)
 		case tar.TypeLink:
 			t.links[name] = path.Clean(h.Linkname)
 		}
 	}
+}
+
+// sparse reports whether an archive has less of a file than its size says.
+func sparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for record := range h.PAXRecords {
+		if strings.HasPrefix(record, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *tarball) Close() error { return t.file.Close() }
