@@ -16,6 +16,7 @@ type Account struct {
 	Email    string   `json:"email"`
 	RealName string   `json:"real_name"`
 	Admin    bool     `json:"admin,omitempty"`
+	Locked   bool     `json:"locked,omitempty"` // nobody gets in as it, by password or token
 	Password Password `json:"password"`
 	Created  Time     `json:"created"`
 }
@@ -103,6 +104,7 @@ func (h *Hub) account(ctx context.Context, name string) (Account, store.Item, er
 type AccountChange struct {
 	Email, RealName *string
 	Password        *string
+	Admin, Locked   *bool // for administrators to change
 	// Was is the account as the old password was checked against it. If the password
 	// was changed meanwhile, the old one was a wrong one.
 	Was *Account
@@ -123,6 +125,7 @@ func (h *Hub) ChangeAccount(ctx context.Context, name string, c AccountChange) (
 			return a, err
 		}
 	}
+	auditDetail(ctx, "%s", c.words())
 	err = h.again(ctx, func() error {
 		var item store.Item
 		if a, item, err = h.account(ctx, name); err != nil {
@@ -143,10 +146,37 @@ func (h *Hub) ChangeAccount(ctx context.Context, name string, c AccountChange) (
 		if c.Password != nil {
 			a.Password = password
 		}
+		if c.Admin != nil {
+			a.Admin = *c.Admin
+		}
+		if c.Locked != nil {
+			a.Locked = *c.Locked
+		}
 		return h.change(ctx, store.Replace(item.Key, item.Version, encode(a)))
 	})
 	return a, err
 }
+
+// words say what is changed, for the audit log.
+func (c AccountChange) words() string {
+	var w []string
+	for _, f := range []struct {
+		set  bool
+		word string
+	}{
+		{c.Email != nil, "email"}, {c.RealName != nil, "realname"}, {c.Password != nil, "password"},
+		{isTrue(c.Admin), "made an administrator"}, {isFalse(c.Admin), "made no administrator"},
+		{isTrue(c.Locked), "locked"}, {isFalse(c.Locked), "unlocked"},
+	} {
+		if f.set {
+			w = append(w, f.word)
+		}
+	}
+	return strings.Join(w, ", ")
+}
+
+func isTrue(b *bool) bool  { return b != nil && *b }
+func isFalse(b *bool) bool { return b != nil && !*b }
 
 func deref(s *string) string {
 	if s == nil {

@@ -90,6 +90,9 @@ func (h *Hub) byToken(ctx context.Context, id string, m Method, proven func(*Acc
 	if a.Name == "" {
 		return Caller{}, Fail(Unauthenticated, "the access token's account is gone")
 	}
+	if a.Locked {
+		return Caller{}, lockedOut()
+	}
 	if err := h.rooted(ctx, &t, a); err != nil {
 		return Caller{}, err
 	}
@@ -105,8 +108,21 @@ func (h *Hub) byToken(ctx context.Context, id string, m Method, proven func(*Acc
 // LogIn checks a password: the one place where a password is taken. It answers
 // Unauthenticated where the pair is wrong, after the same work whether or not there
 // is such an account, and TooManyRequests, with the time to wait, after too many
-// failures. A pair found right is remembered in memory for [rememberFor].
+// failures. A pair found right is remembered in memory for [rememberFor]. Only
+// whoever knows the password is told that the account is locked.
 func (h *Hub) LogIn(ctx context.Context, name, password, remote string) (Account, error) {
+	a, err := h.logIn(ctx, name, password, remote)
+	if err == nil && a.Locked {
+		return Account{}, lockedOut()
+	}
+	return a, err
+}
+
+func lockedOut() error {
+	return Fail(Unauthenticated, "this account was locked by an administrator of the hub, who can unlock it")
+}
+
+func (h *Hub) logIn(ctx context.Context, name, password, remote string) (Account, error) {
 	if IsAccessToken(password) { // never counted, and no password: newPassword refuses its form
 		return Account{}, wrongPair()
 	}

@@ -60,7 +60,7 @@ type apiToken struct {
 
 // accountRoutes are accounts, tokens, organisations and what hangs on a namespace.
 func accountRoutes() []web.Route {
-	return slices.Concat(profileRoutes(), tokenRoutes(), orgRoutes(), memberRoutes(), spaceRoutes(), webhookRoutes())
+	return slices.Concat(profileRoutes(), adminAccountRoutes(), tokenRoutes(), orgRoutes(), memberRoutes(), spaceRoutes(), webhookRoutes())
 }
 
 func profileRoutes() []web.Route {

@@ -160,7 +160,9 @@ var Samples = map[string]Sample{
 	"healthz": {}, "readyz": {}, "openapi": {}, "home": {}, "default-logo-get": {},
 	"console-get": {vars: map[string]string{"path...": "assets/console-7.js"}},
 	"gc-run":      {}, "retention-run": {},
-	"admin-create": {body: `{"username": "second", "password": "a long password"}`},
+	"admin-account-list":   {query: "page_size=1"},
+	"admin-account-update": {vars: map[string]string{"username": "stranger"}, body: `{"email": "new@example.com"}`},
+	"admin-create":         {body: `{"username": "second", "password": "a long password"}`},
 }
 
 // refused is what the anonymous and some others are answered.

@@ -1,0 +1,6 @@
+// Command admin-account-update is the function of that name.
+package main
+
+import "berth/shared/cloud"
+
+func main() { cloud.Start("admin-account-update") }
