@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"sync"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -20,6 +22,11 @@ const (
 	// While the database takes over the other one.
 	overfull = 16
 )
+
+// restFor is how long the database rests between the parts that it takes over, in
+// multiples of what the last one took: so that writers meet a small share of its work
+// all the time instead of all of it now and then.
+const restFor = 3
 
 // There are many writers from a commit of more than calmGroup changes to calmAfter
 // commits in a row of no more than that.
@@ -48,9 +55,10 @@ func (c *committer) turn(group int, idle bool) {
 	}
 	if c.moving != nil {
 		select {
-		case err := <-c.moving:
+		case err := <-c.moving.result:
 			c.moved(err)
 		default:
+			c.moving.hurry()
 			return
 		}
 	}
@@ -71,7 +79,7 @@ func (c *committer) room() error {
 		if now {
 			c.move()
 		}
-		err := <-c.moving
+		err := c.moving.end()
 		c.moved(err)
 		if err == nil {
 			c.freeze()
@@ -93,12 +101,39 @@ func (c *committer) freeze() {
 	c.frozenAt, c.frozenVersion = c.number, c.version
 }
 
+// A move is a checkpoint under way.
+type move struct {
+	result chan error    // has one place
+	haste  chan struct{} // closed when there shall be no more rests
+	once   sync.Once
+}
+
+func newMove() *move { return &move{result: make(chan error, 1), haste: make(chan struct{})} }
+
+func (m *move) hurry() { m.once.Do(func() { close(m.haste) }) }
+
+// end waits for the outcome.
+func (m *move) end() error {
+	m.hurry()
+	return <-m.result
+}
+
+// rest waits, unless there is haste.
+func (m *move) rest(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.haste:
+	}
+}
+
 // move lets the database take over the frozen overlay.
 func (c *committer) move() {
-	result := make(chan error, 1)
-	c.moving = result
+	m := newMove()
+	c.moving = m
 	frozen, number, version := c.view.Load().frozen, c.frozenAt, c.frozenVersion
-	go func() { result <- c.checkpoint(frozen, number, version) }()
+	go func() { m.result <- c.checkpoint(m, frozen, number, version) }()
 }
 
 // moved takes note of how the database did.
@@ -121,7 +156,7 @@ func (c *committer) moved(err error) {
 func (c *committer) finish() error {
 	for c.broken == nil {
 		if c.moving != nil {
-			err := <-c.moving
+			err := c.moving.end()
 			if c.moved(err); err != nil {
 				return err
 			}
@@ -141,8 +176,9 @@ func (c *committer) finish() error {
 // commit that they are of. That is several transactions, so that it takes little
 // memory, and the number comes with the last one: until the database has it, an
 // opening reads all of the changes from the journal, and they count.
-func (r *Records) checkpoint(changes *overlay, number uint64, version int64) error {
+func (r *Records) checkpoint(m *move, changes *overlay, number uint64, version int64) error {
 	for at, more := (position{}), true; more; {
+		begun := time.Now()
 		tx, err := r.db.Begin(true)
 		if err != nil {
 			return err
@@ -158,6 +194,9 @@ func (r *Records) checkpoint(changes *overlay, number uint64, version int64) err
 			tx.Rollback()
 			return err
 		}
+		if more {
+			m.rest(restFor * time.Since(begun))
+		}
 	}
 	return nil
 }
@@ -170,15 +209,14 @@ func fillIn(tx *bbolt.Tx, changes *overlay, at position, size int64) (position, 
 		buckets[i] = tx.Bucket([]byte(table))
 	}
 	expires := tx.Bucket(bucketExpires)
-	key, more := changes.keys.at(at)
+	change, more := changes.keys.at(at)
 	var k []byte
-	for ; more && size > 0; key, more = changes.keys.at(at) { // in order, page by page of the database
-		change := changes.data[key]
-		k = append(k[:0], key[1:]...)
-		if err := put(buckets[key[0]], expires, key, k, change); err != nil {
+	for ; more && size > 0; change, more = changes.keys.at(at) { // in order, page by page of the database
+		k = append(k[:0], change.key[1:]...)
+		if err := put(buckets[change.key[0]], expires, k, change); err != nil {
 			return at, false, err
 		}
-		size -= int64(len(key) + len(change.value))
+		size -= int64(len(change.key) + len(change.value))
 		at = changes.keys.after(at)
 	}
 	return at, more, nil
@@ -186,19 +224,19 @@ func fillIn(tx *bbolt.Tx, changes *overlay, at position, size int64) (position, 
 
 // put writes one change, and puts the index of what expires right. k is the key in
 // its bucket.
-func put(bucket, expires *bbolt.Bucket, key string, k []byte, change held) error {
+func put(bucket, expires *bbolt.Bucket, k []byte, change placed) error {
 	was, had := change.expired, change.expired != expiryNone
 	if was == expiryUnknown {
 		was, had = expiryOf(bucket.Get(k))
 	}
 	now, has := expiryOf(change.value)
 	if had && (!has || was != now) {
-		if err := expires.Delete(expiryKey(was, key)); err != nil {
+		if err := expires.Delete(expiryKey(was, change.key)); err != nil {
 			return err
 		}
 	}
 	if has && (!had || was != now) {
-		if err := expires.Put(expiryKey(now, key), nil); err != nil {
+		if err := expires.Put(expiryKey(now, change.key), nil); err != nil {
 			return err
 		}
 	}

@@ -10,8 +10,9 @@ import (
 // value, nil where the item was deleted. Keys are those of appendKey.
 type overlay struct {
 	mu   sync.RWMutex // held to change it; only the committer does
-	data map[string]held
+	data map[string]*held
 	keys ordered
+	room []held // for further ones, which are made many at a time
 }
 
 // held is what an overlay has of a key.
@@ -22,7 +23,7 @@ type held struct {
 	expired int64
 }
 
-func newOverlay() *overlay { return &overlay{data: make(map[string]held)} }
+func newOverlay() *overlay { return &overlay{data: make(map[string]*held)} }
 
 // get reports whether the key was changed, and its value. A nil overlay is empty.
 func (o *overlay) get(key []byte) (value []byte, changed bool) {
@@ -32,7 +33,10 @@ func (o *overlay) get(key []byte) (value []byte, changed bool) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	h, changed := o.data[string(key)]
-	return h.value, changed
+	if !changed {
+		return nil, false
+	}
+	return h.value, true
 }
 
 // put takes over all changes, which their readers see together or not at all.
@@ -41,14 +45,24 @@ func (o *overlay) put(changes []keyValue) {
 	defer o.mu.Unlock()
 	for i := range changes {
 		c := &changes[i]
-		h, known := o.data[c.key]
-		if !known {
-			o.keys.insert(c.key)
-			h.expired = c.expired
+		h := o.data[c.key]
+		if h == nil {
+			h = o.add(c.key, c.expired)
 		}
 		h.value = c.value
-		o.data[c.key] = h
 	}
+}
+
+func (o *overlay) add(key string, expired int64) *held {
+	if len(o.room) == 0 {
+		o.room = make([]held, 64)
+	}
+	h := &o.room[0]
+	o.room = o.room[1:]
+	h.expired = expired
+	o.data[key] = h
+	o.keys.insert(placed{key, h})
+	return h
 }
 
 type keyValue struct {
@@ -57,22 +71,28 @@ type keyValue struct {
 	expired int64  // when the item expired before, see expiryBefore
 }
 
-// ordered is a sorted set of strings, in chunks so that an insert moves little.
-type ordered struct{ chunks [][]string }
+// ordered is a set of keys in their order, in chunks so that an insert moves little.
+type ordered struct{ chunks [][]placed }
+
+// placed is a key with what is held of it.
+type placed struct {
+	key string
+	*held
+}
 
 const chunkSize = 256
 
 // insert adds a key that is not in the set.
-func (o *ordered) insert(key string) {
+func (o *ordered) insert(p placed) {
 	if len(o.chunks) == 0 {
-		o.chunks = append(o.chunks, append(make([]string, 0, chunkSize), key))
+		o.chunks = append(o.chunks, append(make([]placed, 0, chunkSize), p))
 		return
 	}
-	at := o.seek(key)
+	at := o.seek(p.key)
 	if at.index < 0 { // before everything
 		at = position{0, -1}
 	}
-	chunk := slices.Insert(o.chunks[at.chunk], at.index+1, key)
+	chunk := slices.Insert(o.chunks[at.chunk], at.index+1, p)
 	o.chunks[at.chunk] = chunk
 	if len(chunk) < chunkSize {
 		return
@@ -82,7 +102,7 @@ func (o *ordered) insert(key string) {
 	if at.chunk == len(o.chunks)-1 && at.index == len(chunk)-2 {
 		cut = chunkSize - 1
 	}
-	right := append(make([]string, 0, chunkSize), chunk[cut:]...)
+	right := append(make([]placed, 0, chunkSize), chunk[cut:]...)
 	clear(chunk[cut:])
 	o.chunks[at.chunk] = chunk[:cut]
 	o.chunks = slices.Insert(o.chunks, at.chunk+1, right)
@@ -93,7 +113,7 @@ type position struct{ chunk, index int }
 
 // seek finds the last key that is not after key; index is -1 where there is none.
 func (o *ordered) seek(key string) position {
-	chunk, there := slices.BinarySearchFunc(o.chunks, key, func(c []string, key string) int { return strings.Compare(c[0], key) })
+	chunk, there := slices.BinarySearchFunc(o.chunks, key, func(c []placed, key string) int { return strings.Compare(c[0].key, key) })
 	if there {
 		return position{chunk, 0}
 	}
@@ -101,17 +121,17 @@ func (o *ordered) seek(key string) position {
 		return position{0, -1}
 	}
 	chunk--
-	index, there := slices.BinarySearch(o.chunks[chunk], key)
+	index, there := slices.BinarySearchFunc(o.chunks[chunk], key, func(p placed, key string) int { return strings.Compare(p.key, key) })
 	if !there {
 		index--
 	}
 	return position{chunk, index}
 }
 
-// at is the key at the position.
-func (o *ordered) at(p position) (key string, ok bool) {
+// at is what is at the position.
+func (o *ordered) at(p position) (found placed, ok bool) {
 	if p.chunk < 0 || p.chunk >= len(o.chunks) || p.index < 0 || p.index >= len(o.chunks[p.chunk]) {
-		return "", false
+		return placed{}, false
 	}
 	return o.chunks[p.chunk][p.index], true
 }

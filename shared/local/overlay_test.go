@@ -20,7 +20,7 @@ func TestOrderedKeepsOrder(t *testing.T) {
 		for i := range 5000 {
 			if k := key(i); !seen[k] {
 				seen[k] = true
-				o.insert(k)
+				o.insert(placed{key: k})
 				want = append(want, k)
 			}
 		}
@@ -31,14 +31,14 @@ func TestOrderedKeepsOrder(t *testing.T) {
 			if !ok {
 				break
 			}
-			up = append(up, k)
+			up = append(up, k.key)
 		}
 		for p := o.seek("~"); ; p = o.before(p) {
 			k, ok := o.at(p)
 			if !ok {
 				break
 			}
-			down = append(down, k)
+			down = append(down, k.key)
 		}
 		slices.Reverse(down)
 		if !slices.Equal(up, want) || !slices.Equal(down, want) {
@@ -51,8 +51,8 @@ func TestOrderedKeepsOrder(t *testing.T) {
 				at--
 			}
 			got, ok := o.at(o.seek(k))
-			if ok != (at >= 0) || ok && got != want[at] {
-				t.Fatalf("%s: seek %s gives %q, %v", name, k, got, ok)
+			if ok != (at >= 0) || ok && got.key != want[at] {
+				t.Fatalf("%s: seek %s gives %q, %v", name, k, got.key, ok)
 			}
 		}
 		if name == "rising" && len(o.chunks) > 2*len(want)/chunkSize {

@@ -53,8 +53,8 @@ type Records struct {
 	number        uint64 // of the last commit
 	version       int64  // the last one given to an item
 	active, idle  *journal
-	moving        chan error // the outcome of the checkpoint under way, or nil
-	frozenAt      uint64     // number and version at the end of the frozen overlay
+	moving        *move  // the checkpoint under way, or nil
+	frozenAt      uint64 // number and version at the end of the frozen overlay
 	frozenVersion int64
 }
 

@@ -42,21 +42,21 @@ func walkOverlay(o *overlay, b bounds) *overlayWalk {
 	w := &overlayWalk{bounds: b, over: o}
 	if b.reverse {
 		w.at = o.keys.seek(b.past)
-		if key, ok := o.keys.at(w.at); ok && key == b.past {
+		if found, ok := o.keys.at(w.at); ok && found.key == b.past {
 			w.at = o.keys.before(w.at)
 		}
 		return w
 	}
 	w.at = o.keys.seek(b.from)
-	if key, ok := o.keys.at(w.at); !ok || key != b.from {
+	if found, ok := o.keys.at(w.at); !ok || found.key != b.from {
 		w.at = o.keys.after(w.at)
 	}
 	return w
 }
 
 func (w *overlayWalk) next() (string, []byte, bool) {
-	key, ok := w.over.keys.at(w.at)
-	if !ok || !w.has(key) {
+	found, ok := w.over.keys.at(w.at)
+	if !ok || !w.has(found.key) {
 		return "", nil, false
 	}
 	if w.reverse {
@@ -64,7 +64,7 @@ func (w *overlayWalk) next() (string, []byte, bool) {
 	} else {
 		w.at = w.over.keys.after(w.at)
 	}
-	return key, w.over.data[key].value, true
+	return found.key, found.value, true
 }
 
 // databaseWalk goes over a bucket. It copies the values.
