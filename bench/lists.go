@@ -148,54 +148,73 @@ func (b *bench) listTags(t *registry) error {
 			return err
 		}
 	}
-	if err := b.hubPage(t, "hub_tags_page_of_few", b.tagRepo(few)+"/tags"); err != nil {
-		return err
-	}
-	return b.hubPage(t, "hub_tags_page_of_many", b.tagRepo(b.tags)+"/tags")
+	return b.hubPages(t, "hub_tags_page_of_", b.tagRepo(few)+"/tags", b.tagRepo(b.tags)+"/tags")
 }
 
 // hubAPI is where Berth's own interface is; other registries have none.
 const hubAPI = "/v1/"
 
-// hubPage loads a page of 100 of Berth's own interface, where there is one.
-func (b *bench) hubPage(t *registry, metric, list string) error {
-	path := hubAPI + "repositories/" + list + "?page_size=100"
-	if _, code, err := t.call("GET", path, nil, "", 200, 404); err != nil || code == 404 {
+// hasHubAPI reports whether the registry is one of Berth's.
+func (b *bench) hasHubAPI(t *registry) (bool, error) {
+	_, code, err := t.call("GET", hubAPI+"repositories/"+b.namespace+"/", nil, "", 200, 404)
+	return code == 200, err
+}
+
+// hubPages loads a page of 100 of Berth's own interface, where there is one, of a
+// list of few and of one of many. They take turns, each once before and once after the
+// other, so that what changes in the meantime meets both alike.
+func (b *bench) hubPages(t *registry, metric, ofFew, ofMany string) error {
+	if there, err := b.hasHubAPI(t); err != nil || !there {
 		return err
 	}
-	return b.loadOne(t, metric, "GET", path)
+	for _, l := range []struct{ of, list string }{{"few", ofFew}, {"many", ofMany}, {"many", ofMany}, {"few", ofFew}} {
+		if err := b.loadFor(t, metric+l.of, "GET", hubAPI+"repositories/"+l.list+"?page_size=100", b.dur/2); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // seedRepos makes repositories with one tiny image each, and measures a page of
-// the catalog while there are few.
+// the catalog while there are few. In Berth a namespace of few is made beside the one of
+// many.
 func (b *bench) seedRepos(t *registry) error {
-	first := b.catalogRepo(0)
+	first := b.catalogRepo(b.namespace, 0)
 	if err := b.ensureBlob(t, first, "", emptyConfig); err != nil {
 		return err
 	}
 	begin := time.Now()
-	if err := b.makeRepos(t, 0, few); err != nil {
+	if err := b.makeRepos(t, b.namespace, 0, few); err != nil {
 		return err
 	}
 	took := time.Since(begin)
 	for range b.rounds {
-		if err := b.repoPages(t, "few"); err != nil {
+		if err := b.loadOne(t, "catalog_page_of_few", "GET", catalogPage); err != nil {
 			return err
 		}
 	}
 	begin = time.Now()
-	err := b.makeRepos(t, few, b.repos-few)
-	if err == nil {
-		b.res.add(t.name, "repo_create", "req/s", float64(b.repos)/(took+time.Since(begin)).Seconds())
+	if err := b.makeRepos(t, b.namespace, few, b.repos-few); err != nil {
+		return err
 	}
-	return err
+	b.res.add(t.name, "repo_create", "req/s", float64(b.repos)/(took+time.Since(begin)).Seconds())
+	if there, err := b.hasHubAPI(t); err != nil || !there {
+		return err
+	}
+	if _, _, err := t.call("POST", hubAPI+"orgs", fmt.Appendf(nil, `{"name":%q}`, b.fewNamespace()), "application/json", 201); err != nil {
+		return err
+	}
+	return b.makeRepos(t, b.fewNamespace(), 0, few)
 }
 
-func (b *bench) makeRepos(t *registry, lo, n int) error {
-	first := b.catalogRepo(0)
+// fewNamespace is a namespace of few repositories.
+func (b *bench) fewNamespace() string { return "few-" + b.run }
+
+func (b *bench) makeRepos(t *registry, namespace string, lo, n int) error {
+	first := b.catalogRepo(b.namespace, 0)
 	return each(n, b.writers, func(i int) error {
-		repo := b.catalogRepo(lo + i)
-		if lo+i > 0 {
+		repo := b.catalogRepo(namespace, lo+i)
+		if repo != first {
 			if err := b.ensureBlob(t, repo, first, emptyConfig); err != nil {
 				return err
 			}
@@ -205,12 +224,14 @@ func (b *bench) makeRepos(t *registry, lo, n int) error {
 	})
 }
 
-func (b *bench) catalogRepo(i int) string {
-	return fmt.Sprintf("%s/cat-%s-r%05d", b.namespace, b.run, i)
+func (b *bench) catalogRepo(namespace string, i int) string {
+	return fmt.Sprintf("%s/cat-%s-r%05d", namespace, b.run, i)
 }
 
+const catalogPage = "/v2/_catalog?n=100"
+
 func (b *bench) listCatalog(t *registry) error {
-	mid := b.catalogRepo(b.repos / 2)
+	mid := b.catalogRepo(b.namespace, b.repos/2)
 	for _, q := range []struct {
 		metric, query string
 		pages, want   int
@@ -223,14 +244,10 @@ func (b *bench) listCatalog(t *registry) error {
 			return err
 		}
 	}
-	return b.repoPages(t, "many")
-}
-
-func (b *bench) repoPages(t *registry, of string) error {
-	if err := b.loadOne(t, "catalog_page_of_"+of, "GET", "/v2/_catalog?n=100"); err != nil {
+	if err := b.loadOne(t, "catalog_page_of_many", "GET", catalogPage); err != nil {
 		return err
 	}
-	return b.hubPage(t, "hub_repos_page_of_"+of, b.namespace+"/")
+	return b.hubPages(t, "hub_repos_page_of_", b.fewNamespace()+"/", b.namespace+"/")
 }
 
 // listOne times a name list, several times over, and counts what came back.

@@ -87,12 +87,16 @@ func (b *bench) manifestLoad(t *registry) error {
 
 // loadOne measures one request sent again and again over b.conns connections.
 func (b *bench) loadOne(t *registry, metric, method, path string) error {
-	if _, _, err := t.load(method, path, b.conns, min(b.dur, 200*time.Millisecond)); err != nil { // warm up
+	return b.loadFor(t, metric, method, path, b.dur)
+}
+
+func (b *bench) loadFor(t *registry, metric, method, path string, d time.Duration) error {
+	if _, _, err := t.load(method, path, b.conns, min(d, 200*time.Millisecond)); err != nil { // warm up
 		return err
 	}
 	resetPeak(t.pid)
 	cpu := cpuTime(t.pid)
-	rps, lat, err := t.load(method, path, b.conns, b.dur)
+	rps, lat, err := t.load(method, path, b.conns, d)
 	if err != nil {
 		return err
 	}
