@@ -148,7 +148,8 @@ func (h *Hub) hookOf(ctx context.Context, entry outboxDelivery) (*Hook, error) {
 func (h *Hub) send(ctx context.Context, entry outboxDelivery, hook *Hook) (code int, err error) {
 	secret, err := h.sealer().Open(ctx, hookPlace(entry.NamespaceID, hook.ID), hook.Sealed)
 	if err != nil {
-		return 0, err
+		h.Log.WarnContext(ctx, "a webhook's secret cannot be opened", "webhook", hook.ID, "err", err)
+		return 0, errors.New("the hub cannot sign deliveries at present")
 	}
 	mac := hmac.New(sha256.New, secret)
 	mac.Write(entry.Body)
