@@ -10,6 +10,7 @@ export class Refused extends Error {
     readonly code: string,
     message: string,
     readonly wait = 0, // seconds after which to try again, as the hub says
+    readonly ofPassword = false, // a 401 about a password that was just given
   ) {
     super(message);
   }
@@ -49,8 +50,9 @@ export async function ask<T>(method: string, path: string, options: Options = {}
     throw new Refused(0, "no_answer", "The hub does not answer.");
   }
   if (!response.ok) {
-    const refused = await refusal(response);
-    if (refused.status === 401 && by && !options.ownPassword && session()?.token === by.token) setSession(null);
+    const given = options.basic !== undefined || options.ownPassword === true;
+    const refused = await refusal(response, given);
+    if (refused.status === 401 && by && !given && session()?.token === by.token) setSession(null);
     throw refused;
   }
   const text = response.status === 204 ? "" : await response.text();
@@ -70,7 +72,7 @@ export async function send<T>(method: string, path: string, body?: unknown): Pro
   return (await ask<T>(method, path, { body })).body;
 }
 
-async function refusal(r: Response): Promise<Refused> {
+async function refusal(r: Response, passwordGiven: boolean): Promise<Refused> {
   let code = "";
   let message = `The hub answered ${r.status} ${r.statusText}`.trim() + ".";
   try {
@@ -80,7 +82,7 @@ async function refusal(r: Response): Promise<Refused> {
   } catch {
     // what stands before the hub may answer in its own words, which nobody here can read
   }
-  return new Refused(r.status, code, message, Number(r.headers.get("Retry-After")) || 0);
+  return new Refused(r.status, code, message, Number(r.headers.get("Retry-After")) || 0, r.status === 401 && passwordGiven);
 }
 
 function sentence(s: string): string {
@@ -93,9 +95,7 @@ export function advice(e: Refused): string {
     case 0:
       return "See whether the hub runs and this machine has a network, then try again.";
     case 401:
-      return "Sign in, and try again.";
-    case 403:
-      return "An owner of the namespace can give you a stronger role.";
+      return e.ofPassword ? "" : "Sign in, and try again.";
     case 404:
       return session() ? "It may have been deleted, or you may not see it." : "If it is private, sign in to see it.";
     case 429:

@@ -140,7 +140,7 @@ function Top({ at }: { at: Place }) {
             </To>
             {who.admin && (
               <To to={`${root}/admin`} here={at.path === "/admin"}>
-                Admin
+                Administration
               </To>
             )}
             <To to={`${root}/account`} here={at.path.startsWith("/account")}>

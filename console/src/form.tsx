@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Refused } from "./api.ts";
+import { session } from "./session.ts";
 import { Problem, useAction } from "./ui.tsx";
 
 interface FieldProps {
@@ -62,7 +63,7 @@ export function Area({ label, hint, value, set, rows = 10 }: FieldProps & { valu
   return (
     <div class="field">
       <label for={id}>{label}</label>
-      <textarea id={id} rows={rows} value={value} onInput={(e) => set(e.currentTarget.value)} aria-describedby={hint ? id + "-hint" : undefined} />
+      <textarea id={id} rows={rows} spellcheck={false} value={value} onInput={(e) => set(e.currentTarget.value)} aria-describedby={hint ? id + "-hint" : undefined} />
       <Hint id={id} of={hint} />
     </div>
   );
@@ -105,6 +106,11 @@ interface FormProps {
   danger?: boolean;
   disabled?: boolean;
   children?: ComponentChildren;
+}
+
+// WhoseName tells password managers, which look for it beside a password, whose it is.
+export function WhoseName() {
+  return <input class="unseen" type="text" autoComplete="username" value={session()?.username ?? ""} readOnly tabIndex={-1} aria-hidden="true" />;
 }
 
 // Form runs an action, and shows why it was refused.

@@ -27,7 +27,7 @@ export function Title({ children, text, aside }: { children?: ComponentChildren;
 
 export function Problem({ error, retry }: { error: Refused | undefined; retry?: () => void }) {
   if (!error) return null;
-  const toSignIn = error.status === 401 || (error.status === 404 && !session());
+  const toSignIn = (error.status === 401 && !error.ofPassword) || (error.status === 404 && !session());
   return (
     <div class="problem" role="alert">
       <p>
@@ -124,7 +124,7 @@ export function Badge({ kind = "", children }: { kind?: string; children: Compon
 }
 
 // Copy is a button that puts a text on the clipboard.
-export function Copy({ text, what }: { text: string; what: string }) {
+export function Copy({ text, what, name = "Copy" }: { text: string; what: string; name?: string }) {
   const [done, set] = useState(false);
   const copy = async () => {
     if (!(await toClipboard(text))) {
@@ -137,7 +137,7 @@ export function Copy({ text, what }: { text: string; what: string }) {
   };
   return (
     <button type="button" class="copy" onClick={copy} aria-label={`Copy ${what}`} title={`Copy ${what}`}>
-      {done ? "Copied" : "Copy"}
+      {done ? "Copied" : name}
     </button>
   );
 }

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { ask, send } from "../api.ts";
-import { Form, Input } from "../form.tsx";
+import { Form, Input, WhoseName } from "../form.tsx";
 import { useGet } from "../load.ts";
 import { root } from "../router.ts";
 import { session } from "../session.ts";
@@ -74,6 +74,7 @@ function Password() {
           say("The password is changed");
         }}
       >
+        <WhoseName />
         <Input label="Present password" type="password" value={old} set={setOld} required autoComplete="current-password" />
         <Input label="New password" type="password" value={password} set={setPassword} required minLength={8} autoComplete="new-password" hint="At least 8 characters. Access tokens stay as they are." />
       </Form>

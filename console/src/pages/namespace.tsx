@@ -148,7 +148,7 @@ function Row({ r }: { r: Repository }) {
         {r.description && <p class="about">{r.description}</p>}
       </div>
       <p class="facts dim">
-        pushed <Time at={r.pushed_at} /> · {count(r.download, "pull")} · {count(r.repo_starred_count, "star")}
+        {r.pushed_at === null ? "nothing pushed yet" : <>pushed <Time at={r.pushed_at} /></>} · {count(r.download, "pull")} · {count(r.repo_starred_count, "star")}
       </p>
     </li>
   );

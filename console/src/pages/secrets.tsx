@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { path, send } from "../api.ts";
-import { Confirm, Form, Input } from "../form.tsx";
+import { Area, Confirm, Form, Input } from "../form.tsx";
 import { usePages } from "../load.ts";
 import type { Secret } from "../types.ts";
 import { List, say, Time } from "../ui.tsx";
@@ -70,7 +70,7 @@ export function Secrets({ namespace }: { namespace: string }) {
           }}
         >
           <Input label="Name" value={name} set={setName} required autoComplete="off" />
-          <Input label="Value" type="password" value={value} set={setValue} required autoComplete="new-password" />
+          <Area label="Value" value={value} set={setValue} rows={3} hint="Up to its last character: a line feed at the end is part of it." />
         </Form>
       </section>
     </>

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { ask, Refused, send, signIn } from "../api.ts";
 import type { PageProps } from "../app.tsx";
 import { Form, Input } from "../form.tsx";
-import { asRefused, useLoad } from "../load.ts";
+import { useLoad } from "../load.ts";
 import { back, go, root } from "../router.ts";
 import { session } from "../session.ts";
 import type { Profile } from "../types.ts";
@@ -18,11 +18,7 @@ export function SignIn({ at }: PageProps) {
       <Form
         action="Sign in"
         run={async () => {
-          try {
-            await signIn(username, password);
-          } catch (e) {
-            throw wrongPassword(asRefused(e));
-          }
+          await signIn(username, password);
           go(back(to), true);
         }}
       >
@@ -34,11 +30,6 @@ export function SignIn({ at }: PageProps) {
       </p>
     </div>
   );
-}
-
-// wrongPassword leaves out the advice to sign in, which is what was being done.
-function wrongPassword(e: Refused): Refused {
-  return e.status === 401 ? new Refused(-1, e.code, e.message) : e;
 }
 
 export function Register() {

@@ -19,7 +19,7 @@ export function TagPage({ vars }: PageProps) {
     <>
       <Title
         text={`${namespace}/${name}:${tag}`}
-        aside={rights.may("writer") && loaded.data && <DeleteTag r={r} tag={tag} done={() => leave(`${repositoryPath(r)}/tags`, `The tag ${tag} is deleted`)} />}
+        aside={rights.may("writer") && loaded.data && <DeleteTag r={r} tag={tag} button="Delete the tag" done={() => leave(`${repositoryPath(r)}/tags`, `The tag ${tag} is deleted`)} />}
       >
         <a href={`${root}${path`/namespaces/${namespace}`}`}>{namespace}</a>/<a href={repositoryPath(r)}>{name}</a>:{tag}
       </Title>

@@ -61,7 +61,7 @@ export function TagList({ r, rights }: { r: Repository; rights: Rights }) {
                     <Time at={t.pulled_at} />
                   </td>
                   <td class="end">
-                    <Copy text={`docker pull ${location.host}/${r.repo_path}:${t.tag}`} what={`the command that pulls ${t.tag}`} />
+                    <Copy text={`docker pull ${location.host}/${r.repo_path}:${t.tag}`} what={`the command that pulls ${t.tag}`} name="Copy pull" />
                     {mayDelete && <DeleteTag r={r} tag={t.tag} done={list.reload} />}
                   </td>
                 </tr>
@@ -74,11 +74,11 @@ export function TagList({ r, rights }: { r: Repository; rights: Rights }) {
   );
 }
 
-export function DeleteTag({ r, tag, done }: { r: { namespace: string; repo_name: string }; tag: string; done: () => void }) {
+export function DeleteTag({ r, tag, done, button = "Delete" }: { r: { namespace: string; repo_name: string }; tag: string; done: () => void; button?: string }) {
   return (
     <Confirm
-      button="Delete"
-      label={`Delete tag ${tag}`}
+      button={button}
+      label={button === "Delete" ? `Delete ${tag}` : undefined}
       title={`Delete the tag ${tag}?`}
       action="Delete the tag"
       run={async () => {

@@ -1,11 +1,12 @@
 import { useState } from "preact/hooks";
-import { path, query, send } from "../api.ts";
-import { Choice, Confirm, Form, Input } from "../form.tsx";
+import { ask, path, query } from "../api.ts";
+import { Choice, Confirm, Form, Input, WhoseName } from "../form.tsx";
 import { usePages } from "../load.ts";
 import { session } from "../session.ts";
 import type { MadeToken, Token } from "../types.ts";
 import { Badge, Command, List, say, Time } from "../ui.tsx";
 import { AccountTitle } from "./account.tsx";
+import { words } from "./tagconfig.tsx";
 
 const permissions: [string, string][] = [
   ["pull", "pull"],
@@ -85,6 +86,7 @@ function TokenList({ at, namespace, empty }: { at: string; namespace?: string; e
 
 function Row({ token: t, done }: { token: Token; done: () => void }) {
   const own = session()?.id === t.id;
+  const [password, setPassword] = useState("");
   const where = t.repositories.length > 0 ? t.repositories.join(", ") : (t.namespace ?? "all repositories");
   return (
     <tr>
@@ -107,16 +109,29 @@ function Row({ token: t, done }: { token: Token; done: () => void }) {
             title={`Revoke ${t.name}?`}
             action="Revoke the token"
             run={async () => {
-              await send("DELETE", path`/v1/tokens/${t.id}`);
+              await ask("DELETE", path`/v1/tokens/${t.id}`, { basic: [session()?.username ?? "", password] });
+              setPassword("");
               say(`${t.name} is revoked`);
               done();
             }}
           >
             <p>Whatever uses it is refused from now on.</p>
+            <Password value={password} set={setPassword} />
           </Confirm>
         )}
       </td>
     </tr>
+  );
+}
+
+// Password is asked for: the session's token ends soon, and with it the hub lets nobody
+// make or revoke one that lives on.
+function Password({ value, set }: { value: string; set: (v: string) => void }) {
+  return (
+    <>
+      <WhoseName />
+      <Input label="Your password" type="password" value={value} set={set} required autoComplete="current-password" hint="Asked for because the token may outlive this session." />
+    </>
   );
 }
 
@@ -142,6 +157,7 @@ function Make({ namespace, done }: { namespace?: string; done: (t: MadeToken) =>
   const [may, setMay] = useState("pull");
   const [days, setDays] = useState("90");
   const [repositories, setRepositories] = useState("");
+  const [password, setPassword] = useState("");
   const robot = namespace !== undefined;
   return (
     <section>
@@ -149,22 +165,27 @@ function Make({ namespace, done }: { namespace?: string; done: (t: MadeToken) =>
       <Form
         action={robot ? "Make the robot" : "Make the token"}
         run={async () => {
-          const t = await send<MadeToken>("POST", "/v1/tokens", {
-            name,
-            namespace,
-            permissions: { pull: ["pull"], push: ["pull", "push"], admin: ["pull", "push", "admin"] }[may],
-            repositories: repositories.split(/[\s,]+/).filter((r) => r !== ""),
-            expires_at: days === "" ? undefined : new Date(Date.now() + Number(days) * 86400_000).toISOString(),
+          const made = await ask<MadeToken>("POST", "/v1/tokens", {
+            basic: [session()?.username ?? "", password],
+            body: {
+              name,
+              namespace,
+              permissions: { pull: ["pull"], push: ["pull", "push"], admin: ["pull", "push", "admin"] }[may],
+              repositories: words(repositories),
+              expires_at: days === "" ? undefined : new Date(Date.now() + Number(days) * 86400_000).toISOString(),
+            },
           });
           setName("");
           setRepositories("");
-          done(t);
+          setPassword("");
+          done(made.body);
         }}
       >
         <Input label="Name" value={name} set={setName} required maxLength={100} autoComplete="off" placeholder={robot ? "ci" : "laptop"} />
         <Choice label="It may" value={may} set={setMay} of={permissions} />
         <Choice label="It lives" value={days} set={setDays} of={lives} />
         <Input label="Only these repositories" value={repositories} set={setRepositories} placeholder="all" hint={`Names as ${namespace ?? session()?.username}/web, with commas between them. Empty for all.`} />
+        <Password value={password} set={setPassword} />
       </Form>
     </section>
   );
