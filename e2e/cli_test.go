@@ -17,7 +17,8 @@ import (
 
 // TestCLI runs the scripts of testdata/cli, each against a hub of its own, with the
 // program as a person has it. They know the hub as $HUB and $HOST, by a way that can
-// lose connections, and an account $NAME with the password in the file password.
+// lose connections, and an account $NAME with the password in the file password;
+// admin's is in admin-password.
 //
 // Further commands: `image DIR LAYERS BYTES` writes an OCI layout; `code NAME DIR`
 // serves a folder as a Git repository, as $CODE; `get VAR PATH` takes a value of the
@@ -100,6 +101,9 @@ func setUpScript(env *testscript.Env, git *gitHost, programs string) error {
 		"HOME": env.WorkDir, "BERTH_CONFIG": env.WorkDir + "/config", "GIT": git.base,
 	} {
 		env.Setenv(key, value)
+	}
+	if err := os.WriteFile(env.WorkDir+"/admin-password", []byte(adminPassword+"\n"), 0o600); err != nil {
+		return err
 	}
 	return os.WriteFile(env.WorkDir+"/password", []byte("a long password\n"), 0o600)
 }

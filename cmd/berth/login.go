@@ -111,11 +111,11 @@ func newLogin(c *cobra.Command, h *client.Client) (l login, p client.Answer[clie
 		if err != nil {
 			machine = "an unknown machine"
 		}
-		t, err := h.CreateToken(c.Context(), "berth on "+machine)
+		t, err := h.CreateToken(c.Context(), map[string]any{"name": "berth on " + machine, "permissions": []string{"pull", "push", "admin"}})
 		if err != nil {
 			return l, p, refused(err)
 		}
-		l.Token, l.TokenID = t.Token, t.ID
+		l.Token, l.TokenID = t.Of.Token, t.Of.ID
 	}
 	h.Secret = l.Token
 	if p, err = h.Profile(c.Context()); err != nil {

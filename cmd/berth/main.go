@@ -114,7 +114,8 @@ when they were called wrongly.`,
 		c.GroupID = hubGroup
 		root.AddCommand(c)
 	}
-	root.AddCommand(loginCommand(), logoutCommand(), whoamiCommand(), repoCommand(), buildCommand(), pushCommand(), pullCommand(), versionCommand())
+	root.AddCommand(loginCommand(), logoutCommand(), whoamiCommand(), repoCommand(), buildCommand(), pushCommand(), pullCommand(),
+		orgCommand(), tokenCommand(), secretCommand(), accountCommand(), versionCommand())
 	root.AddCommand(buildWorkCommands()...)
 	return root
 }

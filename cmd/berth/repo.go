@@ -17,8 +17,8 @@ func repoCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "repo",
 		GroupID: clientGroup,
-		Short:   "Create, show and delete repositories, and say how they are built",
-	}, repoCreateCommand(), repoListCommand(), repoShowCommand(), repoRemoveCommand(), buildConfigCommand())
+		Short:   "Create, show, change and delete repositories, and say how they are built",
+	}, repoCreateCommand(), repoListCommand(), repoShowCommand(), repoSetCommand(), repoUntagCommand(), repoRemoveCommand(), buildConfigCommand())
 }
 
 func repoCreateCommand() *cobra.Command {
@@ -88,19 +88,9 @@ func repoListCommand() *cobra.Command {
 		Short:   "List a namespace's repositories; without one, your own",
 		Args:    arguments(0, 1, "at most one namespace"),
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := a.hub("")
+			h, namespace, err := a.namespace(c, strings.Join(args, ""))
 			if err != nil {
 				return err
-			}
-			namespace := ""
-			if len(args) == 1 {
-				namespace = args[0]
-			} else {
-				p, err := h.Profile(c.Context())
-				if err != nil {
-					return err
-				}
-				namespace = p.Of.Namespace
 			}
 			list, err := h.Repositories(c.Context(), namespace, find, int(most))
 			if err != nil {

@@ -158,6 +158,16 @@ func (a *account) asked(c *cobra.Command, name string) (*client.Client, client.N
 	return h, n, nil
 }
 
+// namespace is the one that is given, or else the account's own.
+func (a *account) namespace(c *cobra.Command, given string) (*client.Client, string, error) {
+	h, err := a.hub("")
+	if err != nil || given != "" {
+		return h, given, err
+	}
+	p, err := h.Profile(c.Context())
+	return h, p.Of.Namespace, err
+}
+
 // ownName is a name with the account's own namespace where it has none.
 func ownName(c *cobra.Command, h *client.Client, name string) (string, error) {
 	if strings.Contains(name, "/") {

@@ -12,10 +12,9 @@ type Token struct {
 	Token string `json:"token"`
 }
 
-// CreateToken makes a personal access token that may do whatever its account may.
-func (c *Client) CreateToken(ctx context.Context, name string) (t Token, err error) {
-	in := map[string]any{"name": name, "permissions": []string{"pull", "push", "admin"}}
-	err = c.Do(ctx, http.MethodPost, "/v1/tokens", in, &t)
+// CreateToken makes an access token with these fields of the hub API.
+func (c *Client) CreateToken(ctx context.Context, fields map[string]any) (t Answer[Token], err error) {
+	err = c.Do(ctx, http.MethodPost, "/v1/tokens", fields, &t)
 	return t, err
 }
 

@@ -86,6 +86,17 @@ func (c *Client) Repository(ctx context.Context, n Name) (r Answer[Repository], 
 	return r, err
 }
 
+// UpdateRepository changes the given fields of a repository.
+func (c *Client) UpdateRepository(ctx context.Context, n Name, fields map[string]any) (r Answer[Repository], err error) {
+	err = c.Do(ctx, http.MethodPut, repositoryPath(n), fields, &r)
+	return r, err
+}
+
+// DeleteTag deletes a tag; other tags of its image stay.
+func (c *Client) DeleteTag(ctx context.Context, n Name, tag string) error {
+	return c.Do(ctx, http.MethodDelete, repositoryPath(n)+"/tags/"+url.PathEscape(tag), nil, nil)
+}
+
 // DeleteRepository deletes one with all that it holds.
 func (c *Client) DeleteRepository(ctx context.Context, n Name) error {
 	return c.Do(ctx, http.MethodDelete, repositoryPath(n), nil, nil)
