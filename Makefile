@@ -35,7 +35,8 @@ build: ## build bin/berth
 	@$(MAKE) --no-print-directory console || echo "The web console could not be built, for the reason above. The hub does without; \`make console\` tries again." >&2
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -X main.commit=$(COMMIT)' -o bin/berth ./cmd/berth
 
-demo: packages build ## from a Git push to pulled images, on this machine alone
+demo: build ## from a Git push to pulled images, on this machine alone
+	@.ci/packages demo
 	cd e2e && go build -o ../bin/demo ./demo
 	@$(SUDO) bin/demo
 
@@ -54,6 +55,7 @@ functions: $(FUNCTIONS)/.built ## build every Lambda function: NAME/bootstrap be
 
 $(FUNCTIONS)/.built: go.mod $(CONSOLE) $(shell find $(CURDIR)/shared $(CURDIR)/functions $(CURDIR)/console/*.go -type d -o -name '*.go' ! -name '*_test.go')
 	@rm -rf $(FUNCTIONS) && mkdir -p $(FUNCTIONS)/.new
+	@echo "building a program for each operation, which takes some minutes the first time"
 	GOOS=linux GOARCH=$(ARCH) CGO_ENABLED=0 go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(FUNCTIONS)/.new/ ./functions/...
 	@cd $(FUNCTIONS) && for f in .new/*; do n=$${f##*/}; mkdir $$n && mv $$f $$n/bootstrap; done && rmdir .new && touch .built
 
