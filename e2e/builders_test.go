@@ -54,7 +54,7 @@ func TestBuilders(t *testing.T) {
 			scenario.client = scenario.account(t)
 			scenario.all()
 			scenario.client.escape(t, scenario.git)
-			scenario.client.mountOutside(t, scenario.git)
+			scenario.client.reachOutside(t, scenario.git)
 			if b.name == "buildx" {
 				scenario.killed()
 				scenario.imageless()
@@ -194,6 +194,7 @@ func (s *builderScenario) all() {
 	}
 
 	id := s.begun()
+	s.hidden(t)
 	c.call(t, 204, "DELETE", "/v1/builds/"+id, "")
 	s.nothingLeft(t)
 }

@@ -133,33 +133,72 @@ func (c client) escape(t *testing.T, g *gitHost) {
 	}
 }
 
-// mountOutside has steps mount a folder of the machine, in ways that builders had
-// mistakes in.
-func (c client) mountOutside(t *testing.T, g *gitHost) {
+// reachOutside has a builder read and write a folder of the machine, in ways that
+// builders had mistakes in.
+func (c client) reachOutside(t *testing.T, g *gitHost) {
 	t.Helper()
 	const content = "of the hub's machine"
 	outside := t.TempDir()
 	if err := os.WriteFile(filepath.Join(outside, "file"), []byte(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	up := strings.Repeat("../", 20)
+	up := strings.Repeat("../", 20) + outside[1:]
 	const stage = "COPY busybox /bin/sh\nCOPY busybox /bin/busybox\n"
 	look := ` /bin/sh -c "/bin/busybox ls /mnt; /bin/busybox cat /mnt/file; echo x > /mnt/more"` + "\n"
 	for name, dockerfile := range map[string]string{
-		"cache": "FROM scratch\n" + stage + "RUN --mount=type=cache,id=" + up + outside[1:] + ",target=/mnt" + look,
+		"cache":     "FROM scratch\n" + stage + "RUN --mount=type=cache,id=" + up + ",target=/mnt" + look,
+		"new-cache": "FROM scratch\n" + stage + "RUN --mount=type=cache,id=" + up + "/new,target=/mnt" + look,
 		"link": "FROM scratch AS first\n" + stage + "RUN /bin/busybox ln -s " + outside + " /out\n" +
 			"FROM scratch\n" + stage + "RUN --mount=type=bind,from=first,source=/out,target=/mnt,rw" + look,
+		"commas": "FROM scratch\nCOPY busybox /\n",
 	} {
 		files := busyboxFiles(t)
+		more := `"build_cache_enabled":false`
+		if name == "commas" { // an option may be a list of files to some
+			at := "a," + outside + "/file,b"
+			files["a"], files["b/Dockerfile"], files[at+"/Dockerfile"] = "FROM scratch\n", "COPY a /\n", dockerfile
+			more += `,"dockerfile_location":"/` + at + `"`
+		}
 		files["Dockerfile"] = dockerfile
-		clone := g.repository("mount-"+name, files)
-		b := c.until(t, c.build(t, c.buildRepository(t, clone, `"build_cache_enabled":false`), "").ID, "SF")
+		b := c.until(t, c.build(t, c.buildRepository(t, g.repository("reach-"+name, files), more), "").ID, "SF")
 		log := c.buildLog(t, b.ID)
 		if list, err := os.ReadDir(outside); strings.Contains(log, content) || err != nil || len(list) != 1 {
-			t.Errorf("%s: a step reached a folder of the machine, where now are %v, %v:\n%s", name, list, err, log)
+			t.Errorf("%s: a build reached a folder of the machine, where now are %v, %v:\n%s", name, list, err, log)
 		}
 		if b.Status == "F" && !strings.Contains(log, "no step may see") && !strings.Contains(log, outside) {
 			t.Errorf("%s: the log does not say why:\n%s", name, log)
+		}
+	}
+}
+
+// hidden wants the machine out of the sight of the processes of a build that runs.
+func (s *server) hidden(t *testing.T) {
+	t.Helper()
+	canary := filepath.Join(t.TempDir(), "canary")
+	if err := os.WriteFile(canary, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	processes := s.processes(t)
+	if len(processes) < 2 {
+		t.Fatalf("the processes of a build are %v", processes)
+	}
+	for _, p := range processes {
+		root := strings.Fields(p)[0] + "/root"
+		if _, err := os.Stat(root + "/proc"); err != nil {
+			continue // it has ended
+		}
+		for _, file := range []string{canary, "/etc/shadow", "/root/.profile", filepath.Join(s.data, "keys.json")} {
+			if b, err := os.ReadFile(root + file); err == nil && (len(b) > 0 || file == canary) {
+				t.Errorf("%s sees %s", p, file)
+			}
+		}
+		for _, dir := range []string{"/", "/etc", "/usr", "/root"} {
+			if at := root + dir + "/berth-test"; os.Mkdir(at, 0o755) == nil {
+				if os.Remove(dir+"/berth-test") == nil { // of the machine
+					t.Errorf("%s can write in %s", p, dir)
+				}
+				os.Remove(at)
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ const maxReason = 4 << 10
 
 // Run runs a build in dir, an empty folder of its own, and tells of it through
 // emit, which is called by one goroutine at a time. It returns how the build ended;
-// ctx ends it early. It needs root. What it leaves is the caller's to remove, by
+// ctx ends it early. It needs root, and mounts of its own. What it leaves is the caller's to remove, by
 // Remove, when no process of the build is left: those end with the caller's process
 // namespace, if that is one of Init's.
 func Run(ctx context.Context, j hub.Job, dir string, emit func(hub.BuildEvent)) hub.BuildResult {
@@ -73,6 +73,9 @@ func (r *run) built() {
 
 func (r *run) run(ctx context.Context) (hub.BuildResult, error) {
 	r.log.info("starting to build")
+	if err := hide(r.dir, r.Builder == "" || r.Builder == Auto || r.Builder == buildxName); err != nil {
+		return hub.BuildResult{}, err
+	}
 	if len(r.Missing) > 0 {
 		return hub.BuildResult{}, fmt.Errorf("the namespace has no build secret %s; berth secret set makes one", strings.Join(r.Missing, ", "))
 	}

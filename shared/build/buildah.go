@@ -61,9 +61,6 @@ func newBuildah(_ context.Context, s *sandbox) (tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := withoutDevices(s.dir); err != nil {
-		return nil, err
-	}
 	// Images may hold device files, and steps may not use them.
 	b.storage = []string{"--storage-driver", "overlay", "--storage-opt", "overlay.mountopt=nodev"}
 	if !s.overlays() {
@@ -84,17 +81,6 @@ func (s *sandbox) overlays() bool {
 	options := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", "overlay") // from the build's folder
 	both := filepath.Join(at, "both")
 	return syscall.Mount("overlay", both, "overlay", syscall.MS_NODEV, options) == nil && syscall.Unmount(both, 0) == nil
-}
-
-// withoutDevices makes device files in a folder of no use.
-func withoutDevices(dir string) error {
-	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
-		return fmt.Errorf("the build's folder cannot be mounted: %w", err)
-	}
-	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_NODEV, ""); err != nil {
-		return fmt.Errorf("the build's folder cannot be mounted without devices: %w", err)
-	}
-	return os.Chdir(dir) // into what was mounted
 }
 
 // hideGroups makes the control groups read-only for all of the build: its steps stay
@@ -126,7 +112,7 @@ func (b *buildah) command(ctx context.Context, args ...string) *exec.Cmd {
 
 func (b *buildah) build(ctx context.Context, contextDir, dockerfile string) error {
 	args := []string{
-		"build", "--format", "oci", "--file", dockerfile, "--http-proxy=false",
+		"build", "--format", "oci", "--file", listed(dockerfile), "--http-proxy=false",
 		"--isolation", "oci", "--network", "host", // that is the build's own
 		"--runtime", b.runtime, "--runtime-flag", "rootless=true", // without control groups
 		"--volume", b.place("nothing") + ":/sys/fs/cgroup:ro",
@@ -156,6 +142,10 @@ func (b *buildah) build(ctx context.Context, contextDir, dockerfile string) erro
 	b.built()
 	return b.push(ctx)
 }
+
+// listed is a value of an option that takes several between commas, which may have
+// commas itself.
+func listed(value string) string { return `"` + strings.ReplaceAll(value, `"`, `""`) + `"` }
 
 func (b *buildah) push(ctx context.Context) error {
 	to := "docker://" + b.registry.image(b.Tag)

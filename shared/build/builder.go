@@ -26,7 +26,7 @@ type maker struct {
 }
 
 // makers are the tools in the order in which they are looked for.
-var makers = []maker{{"buildx", newBuildx}, {"buildkit", newBuildKit}, {"buildah", newBuildah}}
+var makers = []maker{{buildxName, newBuildx}, {"buildkit", newBuildKit}, {buildahName, newBuildah}}
 
 // missing says which program a builder lacks, and how to get it.
 type missing string
@@ -58,6 +58,9 @@ func (s *sandbox) tool(ctx context.Context) (tool, error) {
 		var absent missing
 		switch {
 		case err == nil:
+			if m.name != buildxName {
+				hideEngine()
+			}
 			s.log.info("building with %s", m.name)
 			return t, nil
 		case ctx.Err() != nil:

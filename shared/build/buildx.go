@@ -14,6 +14,8 @@ import (
 // another: BuildKit as its makers publish it.
 const BuildKitImage = "moby/buildkit:v0.34.2"
 
+const buildxName = "buildx"
+
 // newBuildx is Docker's buildx, telling a BuildKit that a Docker engine runs. What an
 // engine builds by itself has the engine's network and outlives whoever asked for it,
 // so it is given a container to run instead, which has no network but the build's

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // mounts are those of a mount namespace, in the order in which they were made.
@@ -18,7 +19,14 @@ type mount struct {
 	device string // major:minor of the file system
 	root   string // what of it is mounted
 	point  string // where
+	flags  uintptr
 	kind   string
+}
+
+// mountFlags are the options of a mount that it has by itself; see mount(2).
+var mountFlags = map[string]uintptr{
+	"ro": syscall.MS_RDONLY, "nosuid": syscall.MS_NOSUID, "nodev": syscall.MS_NODEV, "noexec": syscall.MS_NOEXEC,
+	"noatime": syscall.MS_NOATIME, "nodiratime": syscall.MS_NODIRATIME, "relatime": syscall.MS_RELATIME,
 }
 
 func mountsNow() (mounts, error) {
@@ -33,9 +41,14 @@ func parseMounts(text string) (all mounts) {
 	for line := range strings.Lines(text) {
 		at, file, _ := strings.Cut(line, " - ")
 		a, f := strings.Fields(at), strings.Fields(file)
-		if len(a) > 4 && len(f) > 0 {
-			all = append(all, mount{device: a[2], root: unescaped(a[3]), point: unescaped(a[4]), kind: f[0]})
+		if len(a) < 6 || len(f) == 0 {
+			continue
 		}
+		m := mount{device: a[2], root: unescaped(a[3]), point: unescaped(a[4]), kind: f[0]}
+		for option := range strings.SplitSeq(a[5], ",") {
+			m.flags |= mountFlags[option]
+		}
+		all = append(all, m)
 	}
 	return all
 }
