@@ -26,7 +26,7 @@ func TestBuildsTakeTooMuch(t *testing.T) {
 	if asRootAgain(t) {
 		return
 	}
-	s := ownHub(t, "--allow-host", "127.0.0.1", "--builds", "4", "--build-running", "4",
+	s := ownHub(t, "--allow-host", "127.0.0.1", "--builds", "5", "--build-running", "5",
 		"--build-tasks", "300", "--build-memory", "800000000", "--build-disk", "200000000")
 	g := newGitHost(t)
 	const wait = `; /bin/busybox sleep 600"]`
@@ -34,7 +34,9 @@ func TestBuildsTakeTooMuch(t *testing.T) {
 	for name, test := range map[string]struct{ step, reason string }{
 		"processes": {`RUN ["/bin/sh", "-c", "b() { b | b & }; b` + wait, "ran more than 300 processes and threads at once"},
 		"memory":    {`RUN ["/bin/sh", "-c", "/bin/busybox dd if=/dev/zero bs=1200M count=1 | /bin/busybox sleep 600` + wait, "used more than 762 MiB of memory"},
-		"disk":      {`RUN ["/bin/sh", "-c", "/bin/busybox dd if=/dev/zero of=/big bs=1M count=400` + wait, "used more than 190 MiB of the disk"},
+		// Files that lie in memory, and that no process has mapped.
+		"files": {`RUN --mount=type=tmpfs,target=/files ["/bin/sh", "-c", "/bin/busybox dd if=/dev/zero of=/files/big bs=1M count=1200` + wait, "used more than 762 MiB of memory"},
+		"disk":  {`RUN ["/bin/sh", "-c", "/bin/busybox dd if=/dev/zero of=/big bs=1M count=400` + wait, "used more than 190 MiB of the disk"},
 		// A gigabyte of output: the log ends at its 64 MiB.
 		"output": {`RUN ["/bin/sh", "-c", "/bin/busybox yes ` + strings.Repeat("printing ", 100) + ` | /bin/busybox head -c 1000000000` + wait, "the log is longer than 67108864 bytes"},
 	} {
@@ -137,14 +139,17 @@ func TestBuildHostileRepositories(t *testing.T) {
 			}
 		}
 	}
-	// Base images that are files of the hub's machine, or lie with its engines.
+	// Base images that are files, such as of the code repository.
 	clone = g.repository("plain", map[string]string{"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"})
 	made := c.until(t, c.build(t, c.buildRepository(t, clone, ""), "").ID, "S")
-	images := t.TempDir()
 	for _, kind := range []string{"dir", "oci-archive", "docker-archive"} {
+		name := "from-" + kind
+		if err := os.Mkdir(filepath.Join(g.dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		program(t, "skopeo", "copy", "--src-tls-verify=false", "--src-creds", c.user+":"+c.password,
-			"docker://"+s.host+"/"+made.Repository+":latest", kind+":"+filepath.Join(images, kind))
-		clone := g.repository("from-"+kind, map[string]string{"Dockerfile": "FROM " + kind + ":" + filepath.Join(images, kind) + "\nCOPY Dockerfile /\n"})
+			"docker://"+s.host+"/"+made.Repository+":latest", kind+":"+filepath.Join(g.dir, name, "image"))
+		clone := g.repository(name, map[string]string{"Dockerfile": "FROM " + kind + ":source/image\nCOPY Dockerfile /\n"}) // from the build's folder
 		c.fails(t, c.buildRepository(t, clone, ""), "", "rejected by policy")
 	}
 	if b, err := os.ReadFile(filepath.Join(outside, "file")); err != nil || string(b) != content {

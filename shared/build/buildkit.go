@@ -164,7 +164,7 @@ func (b *buildkit) build(ctx context.Context, contextDir, dockerfile string) err
 	if err == nil {
 		built()
 	}
-	return err
+	return b.daemon.explain(err)
 }
 
 // exporting is the line that begins the push. A line that a step prints has a time
@@ -226,6 +226,19 @@ func (s *sandbox) startDaemon(ctx context.Context, cmd *exec.Cmd) (*daemon, erro
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// explain is why something failed that the daemon was told to do: its own end, where
+// it has ended.
+func (d *daemon) explain(err error) error {
+	select {
+	case <-d.gone:
+		if err != nil {
+			return fmt.Errorf("buildkitd ended before the build: %s", &d.said)
+		}
+	default:
+	}
+	return err
 }
 
 // close ends the daemon, and returns when it has ended.

@@ -53,18 +53,22 @@ func Work(dir string, in io.Reader, out io.Writer) error {
 const InitCommand = "build-init"
 
 // Init is the first process of a build's own process namespace: it joins the control
-// group whose folder is the first of args ("" = none; without it there is still who
-// looks at what the build has), makes the namespace's mounts
-// private, runs the program that the other args name with the same input and output,
-// and buries whatever loses its parent. When it ends, nothing of the build is left.
+// groups whose folders are listed in the first of args ("" = none; without them there
+// is still who looks at what the build has), is the first to go where the machine has
+// no memory left, makes the namespace's mounts private, runs the program that the
+// other args name with the same input and output, and buries whatever loses its
+// parent. When it ends, nothing of the build is left.
 func Init(args []string) (status int, err error) {
 	if os.Getpid() != 1 || len(args) < 2 {
 		return 2, fmt.Errorf("%s is the hub's own command, for its builds", InitCommand)
 	}
-	if group := args[0]; group != "" {
+	for _, group := range filepath.SplitList(args[0]) {
 		if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0); err != nil {
-			fmt.Fprintln(os.Stderr, "the number of a build's processes is looked at twice a second, and not held by the kernel:", err)
+			fmt.Fprintln(os.Stderr, "a build's share is looked at twice a second, and not held by the kernel:", err)
 		}
+	}
+	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0); err != nil {
+		fmt.Fprintln(os.Stderr, "where the machine has no memory left, the kernel may end other processes before a build's:", err)
 	}
 	args = args[1:]
 	if err := syscall.Mount("", "/", "", syscall.MS_PRIVATE|syscall.MS_REC, ""); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,9 +31,9 @@ type Builder struct {
 	most int
 	hub  Hub
 	log  *slog.Logger
-	// groups is where builds have their task groups; "" where the machine lets the hub
-	// make none.
-	groups string
+	// tasks and memory are where builds have the groups that hold these; "" where the
+	// machine lets the hub make none.
+	tasks, memory string
 
 	mu      sync.Mutex
 	running map[string]*worker
@@ -50,11 +51,12 @@ type Hub interface {
 }
 
 type worker struct {
-	cmd   *exec.Cmd
-	dir   string
-	tasks *taskGroup    // nil = none
-	gone  chan struct{} // closed when nothing of the build is left
-	died  string        // why it was stopped; "" = it ended by itself
+	cmd    *exec.Cmd
+	dir    string
+	tasks  *taskGroup    // nil = none
+	memory *memoryGroup  // nil = none
+	gone   chan struct{} // closed when nothing of the build is left
+	died   string        // why it was stopped; "" = it ended by itself
 }
 
 // NewBuilder is a Builder that keeps its builds below dir, at most so many at once.
@@ -77,21 +79,23 @@ func NewBuilder(h Hub, log *slog.Logger, dir string, most int) (*Builder, error)
 		}
 	}
 	b := &Builder{dir: dir, most: most, hub: h, log: log, running: make(map[string]*worker), ended: make(chan struct{}, 1)}
-	if b.groups, err = taskGroups(); err != nil {
-		b.groupless(err)
-		return b, nil
-	}
-	groups, _ := filepath.Glob(filepath.Join(b.groups, taskPrefix(dir)+"*"))
-	for _, group := range groups {
-		os.Remove(group)
+	for controller, at := range map[string]*string{"pids": &b.tasks, "memory": &b.memory} {
+		if *at, err = groupsFor(controller); err != nil {
+			b.groupless(at, controller, err)
+			continue
+		}
+		groups, _ := filepath.Glob(filepath.Join(*at, groupPrefix(dir)+"*"))
+		for _, group := range groups {
+			os.Remove(group)
+		}
 	}
 	return b, nil
 }
 
-// groupless goes on without task groups.
-func (b *Builder) groupless(err error) {
-	b.groups = ""
-	b.log.Warn("the number of a build's processes is looked at twice a second, and not held by the kernel", "err", err)
+// groupless goes on without the groups of a controller, which are at a place.
+func (b *Builder) groupless(at *string, controller string, err error) {
+	*at = ""
+	b.log.Warn("a build's share is looked at twice a second, and not held by the kernel", "of", controller, "err", err)
 }
 
 // Start implements hub.Builder.
@@ -113,18 +117,41 @@ func (b *Builder) Start(ctx context.Context, id string) error {
 		return err
 	}
 	w := &worker{dir: dir, gone: make(chan struct{})}
-	if b.groups != "" && j.Tasks > 0 {
-		var err error
-		if w.tasks, err = newTaskGroup(b.groups, taskPrefix(b.dir)+j.BuildID, j.Tasks); err != nil {
-			b.groupless(err)
-		}
-	}
+	b.group(j, w)
 	if err := b.begin(j, w); err != nil {
 		b.clean(w)
 		return err
 	}
 	b.running[j.BuildID] = w
 	return nil
+}
+
+// group makes the groups that hold a worker. One for memory is made first: in the
+// second version it can hold tasks too, and not the other way round.
+func (b *Builder) group(j hub.Job, w *worker) {
+	name := groupPrefix(b.dir) + j.BuildID
+	var err error
+	if b.memory != "" && j.Memory > 0 {
+		if w.memory, err = newMemoryGroup(b.memory, name, j.Memory); err != nil {
+			b.groupless(&b.memory, "memory", err)
+		}
+	}
+	if b.tasks != "" && j.Tasks > 0 {
+		if w.tasks, err = newTaskGroup(b.tasks, name, j.Tasks); err != nil {
+			b.groupless(&b.tasks, "pids", err)
+		}
+	}
+}
+
+// groups are the folders of the groups that hold the worker.
+func (w *worker) groups() (dirs []string) {
+	if w.memory != nil {
+		dirs = append(dirs, w.memory.dir)
+	}
+	if w.tasks != nil && !slices.Contains(dirs, w.tasks.dir) {
+		dirs = append(dirs, w.tasks.dir)
+	}
+	return dirs
 }
 
 // begin starts a worker, gives it its job, and follows it.
@@ -160,11 +187,7 @@ func (w *worker) command() (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	group := ""
-	if w.tasks != nil {
-		group = w.tasks.dir
-	}
-	cmd := exec.Command(self, build.InitCommand, group, self, build.WorkCommand, w.dir)
+	cmd := exec.Command(self, build.InitCommand, strings.Join(w.groups(), string(filepath.ListSeparator)), self, build.WorkCommand, w.dir)
 	cmd.Dir = w.dir
 	cmd.Stderr = os.Stderr
 	cmd.Env = []string{"HOME=" + w.dir, "TMPDIR=" + w.dir}
@@ -207,14 +230,17 @@ func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader) {
 	b.mu.Lock()
 	died := w.died
 	b.mu.Unlock()
-	if died == "" && w.tasks.refused() { // before anybody looked
+	switch { // before anybody looked
+	case died == "" && w.tasks.refused():
 		died = tooManyTasks(j)
+	case died == "" && w.memory.exceeded():
+		died = tooMuchMemory(j)
 	}
 	b.clean(w)
 	why := died
 	switch {
 	case result == nil && why == "":
-		why = fmt.Sprintf("the build's process ended too early: %v", err)
+		why = fmt.Sprintf("the build's process ended too early (%v); see whether the machine has memory to spare, and start the build again", err)
 	case result != nil && (result.Status == hub.Succeeded || why == strings.TrimSpace(result.Detail)):
 		why = ""
 	}
@@ -236,8 +262,8 @@ func (b *Builder) follow(j hub.Job, w *worker, out *bufio.Reader) {
 // clean removes what a worker that has ended leaves.
 func (b *Builder) clean(w *worker) {
 	err := build.Remove(w.dir)
-	if w.tasks != nil {
-		err = errors.Join(err, w.tasks.remove())
+	for _, dir := range w.groups() {
+		err = errors.Join(err, removeGroup(dir))
 	}
 	if err != nil {
 		b.log.Error("something of a build is left behind", "err", err)

@@ -43,6 +43,9 @@ func (b *Builder) limit(j hub.Job, w *worker) {
 			if w.tasks.refused() {
 				u.tasks = j.Tasks + 1
 			}
+			if w.memory.exceeded() {
+				u.memory = j.Memory + 1
+			}
 			if why = tooMuch(j, u, full(w.dir)); why == "" && j.Disk > 0 && time.Now().After(walk) {
 				begun := time.Now()
 				if diskOf(w.dir) > j.Disk {
@@ -70,7 +73,7 @@ func tooMuch(j hub.Job, u usage, full bool) string {
 	case j.Tasks > 0 && u.tasks > j.Tasks:
 		return tooManyTasks(j)
 	case j.Memory > 0 && u.memory > j.Memory:
-		return fmt.Sprintf("the build used more than %d MiB of memory, which is the most", j.Memory>>20)
+		return tooMuchMemory(j)
 	case full:
 		return "the hub's disk is nearly full; free some of it, and start the build again"
 	}
@@ -79,6 +82,10 @@ func tooMuch(j hub.Job, u usage, full bool) string {
 
 func tooManyTasks(j hub.Job) string {
 	return fmt.Sprintf("the build ran more than %d processes and threads at once, which is the most", j.Tasks)
+}
+
+func tooMuchMemory(j hub.Job) string {
+	return fmt.Sprintf("the build used more than %d MiB of memory, which is the most", j.Memory>>20)
 }
 
 // full reports whether the disk that a folder lies on has nothing left for builds.

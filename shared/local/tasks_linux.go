@@ -16,15 +16,16 @@ import (
 // own group, so that whatever bounds the hub bounds its builds. See cgroups(7).
 type taskGroup struct{ dir string }
 
-// taskPrefix begins the names of the groups of a folder's builds.
-func taskPrefix(dir string) string {
+// groupPrefix begins the names of the groups of a folder's builds.
+func groupPrefix(dir string) string {
 	sum := sha256.Sum256([]byte(dir))
 	return "berth-build-" + hex.EncodeToString(sum[:4]) + "-"
 }
 
-// taskGroups is where the groups of this process's builds go; an error where the
-// machine lets it make none.
-func taskGroups() (dir string, err error) {
+// groupsFor is where the groups of this process's builds go that a controller of
+// control groups, pids or memory, is to hold; an error where the machine lets it make
+// none.
+func groupsFor(controller string) (dir string, err error) {
 	own, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return "", err
@@ -33,13 +34,13 @@ func taskGroups() (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return taskGroupsIn(string(own), string(mounts))
+	return groupsIn(controller, string(own), string(mounts))
 }
 
-// taskGroupsIn finds the folder of a process's group: in the first version's
-// hierarchy of pids, else in the second version's, which has all controllers.
-func taskGroupsIn(own, mounts string) (dir string, err error) {
-	for _, version := range []struct{ controller, kind, option string }{{"pids", "cgroup", "pids"}, {"", "cgroup2", ""}} {
+// groupsIn finds the folder of a process's group: in the first version's hierarchy of
+// a controller, else in the second version's, which has all controllers.
+func groupsIn(controller, own, mounts string) (dir string, err error) {
+	for _, version := range []struct{ controller, kind, option string }{{controller, "cgroup", controller}, {"", "cgroup2", ""}} {
 		var path string
 		for line := range strings.Lines(own) {
 			if f := strings.SplitN(strings.TrimSpace(line), ":", 3); len(f) == 3 && has(f[1], version.controller) {
@@ -57,7 +58,7 @@ func taskGroupsIn(own, mounts string) (dir string, err error) {
 			}
 		}
 	}
-	return "", errors.New("no control groups with the controller pids are mounted")
+	return "", fmt.Errorf("no control groups with the controller %s are mounted", controller)
 }
 
 func has(list, word string) bool {
@@ -72,11 +73,14 @@ func has(list, word string) bool {
 // newTaskGroup makes a group that holds so many processes and threads.
 func newTaskGroup(below, name string, most int) (*taskGroup, error) {
 	g := &taskGroup{filepath.Join(below, name)}
-	if err := os.Mkdir(g.dir, 0o755); err != nil {
-		return nil, err
+	made := os.Mkdir(g.dir, 0o755)
+	if made != nil && !errors.Is(made, os.ErrExist) { // it may hold memory already
+		return nil, made
 	}
 	if err := g.limit(below, most); err != nil {
-		g.remove()
+		if made == nil {
+			removeGroup(g.dir)
+		}
 		return nil, err
 	}
 	return g, nil
@@ -105,19 +109,22 @@ func (g *taskGroup) set(file, value string) error {
 
 // refused reports whether the kernel has refused the build a process. Without a group
 // it has not.
-func (g *taskGroup) refused() bool {
-	if g == nil {
-		return false
+func (g *taskGroup) refused() bool { return g != nil && counted(g.dir, "pids.events", "max") > 0 }
+
+// counted is a number that stands behind a word in a file of a group.
+func counted(dir, file, word string) (n int64) {
+	text, _ := os.ReadFile(filepath.Join(dir, file))
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == word {
+			n, _ = strconv.ParseInt(f[1], 10, 64)
+		}
 	}
-	events, err := os.ReadFile(filepath.Join(g.dir, "pids.events"))
-	var n int64
-	_, scanned := fmt.Sscanf(string(events), "max %d", &n)
-	return err == nil && scanned == nil && n > 0
+	return n
 }
 
-// remove removes the group, whose processes have ended, unless it is gone.
-func (g *taskGroup) remove() error {
-	if err := os.Remove(g.dir); !errors.Is(err, os.ErrNotExist) {
+// removeGroup removes a group, whose processes have ended, unless it is gone.
+func removeGroup(dir string) error {
+	if err := os.Remove(dir); !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil

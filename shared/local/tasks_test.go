@@ -25,10 +25,13 @@ func TestTaskGroups(t *testing.T) {
 		{"none", "1:name=systemd:/\n", proc, ""},
 		{"not mounted", "8:pids:/\n0::/\n", proc, ""},
 	} {
-		got, err := taskGroupsIn(test.own, test.mounts)
+		got, err := groupsIn("pids", test.own, test.mounts)
 		if got != test.want || (err == nil) != (test.want != "") {
 			t.Errorf("%s: %q, %v, want %q", test.name, got, err, test.want)
 		}
+	}
+	if got, err := groupsIn("memory", "9:memory:/a\n8:pids:/b/c\n0::/\n", proc+first+second); got != "/sys/fs/cgroup/memory/a" || err != nil {
+		t.Errorf("of memory: %q, %v", got, err)
 	}
 }
 
