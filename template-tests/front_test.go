@@ -3,6 +3,7 @@ package templates_test
 import (
 	"encoding/csv"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -129,6 +130,42 @@ func TestWithoutIngest(t *testing.T) {
 	}
 	if n := len(whole().of("AWS::CloudFront::Function")); n != 1 {
 		t.Errorf("with ingest there are %d functions at the edge, want the one that says who asks", n)
+	}
+}
+
+// Ingest is turned off, and on again, by deploying: no stack is left behind, and nothing
+// that one stack exports, which another may be using meanwhile, is gone or another.
+func TestTurnIngestOff(t *testing.T) {
+	on, off := whole(), synthesize(map[string]any{"ingest": "off"})
+	if !maps.Equal(on.exports, off.exports) || len(on.exports) == 0 {
+		t.Errorf("exported are\n\t%v\nwith ingest, and without\n\t%v", on.exports, off.exports)
+	}
+	names := func(a *app) []string { return slices.Sorted(maps.Keys(a.stacks)) }
+	if !slices.Equal(names(on), names(off)) {
+		t.Errorf("the stacks are %v with ingest, and without %v", names(on), names(off))
+	}
+	// What alarms look at is known by parameters of the stack that makes it.
+	var written []string
+	for _, p := range on.of("AWS::SSM::Parameter") {
+		if p.stack == "berth-front" {
+			written = append(written, "{{resolve:ssm:"+on.get(p, "Name")+"}}")
+		}
+	}
+	var used []string
+	for _, alarm := range on.of("AWS::CloudWatch::Alarm") {
+		text, _ := json.Marshal(alarm.Properties)
+		for _, name := range regexp.MustCompile(`\{\{resolve:ssm:[^}]*\}\}`).FindAllString(string(text), -1) {
+			used = append(used, name)
+		}
+	}
+	slices.Sort(written)
+	slices.Sort(used)
+	if used = slices.Compact(used); len(used) != 2 || !slices.Equal(used, written) {
+		t.Errorf("alarms look at %v, written down are %v", used, written)
+	}
+	service := on.one(t, "AWS::ECS::Service")
+	if !slices.Contains(service.DependsOn, on.one(t, "AWS::ElasticLoadBalancingV2::Listener").id) {
+		t.Errorf("the service may be made before the balancer leads to its targets: it waits for %v", service.DependsOn)
 	}
 }
 

@@ -51,6 +51,7 @@ type resource struct {
 	stack, id           string
 	Type                string
 	Properties          map[string]any
+	DependsOn           []string
 	DeletionPolicy      string
 	UpdateReplacePolicy string
 }

@@ -46,9 +46,6 @@ func Build(to cdk.App, c Config) error {
 	a.surfaces()
 	a.builds()
 	a.events()
-	if c.Ingest {
-		a.service()
-	}
 	a.watch()
 	a.judge()
 	return errors.Join(a.errs...)

@@ -14,10 +14,10 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// front makes what clients reach: CloudFront, the HTTP API behind it, and the way
-// to ingest if there is one.
+// front makes what clients reach: CloudFront, and behind it the HTTP API, and ingest
+// if there is one.
 func (a *app) front() {
-	stack := a.stack("front", "Berth: CloudFront, HTTP API and the way to ingest")
+	stack := a.stack("front", "Berth: CloudFront, and behind it the HTTP API and ingest")
 	a.edge(stack)
 	a.httpAPI(stack)
 	if a.Ingest {
@@ -30,6 +30,9 @@ func (a *app) front() {
 	}
 	if a.Zone != "" {
 		a.records(stack, distribution)
+	}
+	if a.Ingest {
+		a.service(stack)
 	}
 	a.fallback(stack)
 	cdk.NewCfnOutput(stack, jsii.String("URL"), &cdk.CfnOutputProps{Value: &a.publicURL, Description: jsii.String("where clients reach the hub")})

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecrassets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsecs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awselasticloadbalancingv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsssm"
 	"github.com/aws/jsii-runtime-go"
 )
 
@@ -33,6 +34,7 @@ type entrance struct {
 	balancer awselasticloadbalancingv2.CfnLoadBalancer
 	door     awsec2.CfnSecurityGroup // of the load balancer
 	targets  awselasticloadbalancingv2.CfnTargetGroup
+	listener awselasticloadbalancingv2.CfnListener
 	origin   *awscloudfront.CfnDistribution_OriginProperty
 }
 
@@ -68,6 +70,8 @@ func (a *app) enter(stack cdk.Stack) {
 		}},
 	})
 	e.balance(stack)
+	writeDown(stack, "BalancerName", a.balancerName(), e.balancer.AttrLoadBalancerFullName())
+	writeDown(stack, "TargetsName", a.targetsName(), e.targets.AttrTargetGroupFullName())
 	origin := awscloudfront.NewCfnVpcOrigin(stack, jsii.String("Origin"), &awscloudfront.CfnVpcOriginProps{
 		VpcOriginEndpointConfig: &awscloudfront.CfnVpcOrigin_VpcOriginEndpointConfigProperty{
 			Name: jsii.String(a.Prefix + "-ingest"), Arn: e.balancer.Ref(), HttpPort: jsii.Number(80),
@@ -81,6 +85,16 @@ func (a *app) enter(stack cdk.Stack) {
 		},
 		OriginCustomHeaders: a.proof(),
 	}
+}
+
+// balancerName and targetsName are the parameters that tell the names under which
+// CloudWatch knows the load balancer and its targets.
+func (c Config) balancerName() string { return "/" + c.Prefix + "/ingest/balancer" }
+func (c Config) targetsName() string  { return "/" + c.Prefix + "/ingest/targets" }
+
+// writeDown makes a parameter.
+func writeDown(stack cdk.Stack, id, name string, value *string) {
+	awsssm.NewCfnParameter(stack, &id, &awsssm.CfnParameterProps{Name: &name, Type: jsii.String("String"), Value: value})
 }
 
 // balance makes the load balancer, and the group of tasks that it leads to.
@@ -101,7 +115,7 @@ func (e *entrance) balance(stack cdk.Stack) {
 			Key: jsii.String("deregistration_delay.timeout_seconds"), Value: jsii.String(fmt.Sprint(drainSeconds)),
 		}},
 	})
-	awselasticloadbalancingv2.NewCfnListener(stack, jsii.String("Listener"), &awselasticloadbalancingv2.CfnListenerProps{
+	e.listener = awselasticloadbalancingv2.NewCfnListener(stack, jsii.String("Listener"), &awselasticloadbalancingv2.CfnListenerProps{
 		LoadBalancerArn: e.balancer.Ref(), Port: jsii.Number(80), Protocol: jsii.String("HTTP"),
 		DefaultActions: []any{&awselasticloadbalancingv2.CfnListener_ActionProperty{Type: jsii.String("forward"), TargetGroupArn: e.targets.Ref()}},
 	})
@@ -141,9 +155,10 @@ func uploadNeeds() web.Needs {
 }
 
 // service makes ingest: the very handlers of the routes of uploads, in a process
-// that streams.
-func (a *app) service() {
-	stack := a.stack("ingest", "Berth: the service that takes uploads of any size")
+// that streams. It is in the stack of its network and CloudFront, so that ingest=off takes
+// all of it out in one deployment: a stack of its own would stay, and hold by what it
+// imports what it stands on.
+func (a *app) service(stack cdk.Stack) {
 	cluster := awsecs.NewCfnCluster(stack, jsii.String("Cluster"), &awsecs.CfnClusterProps{ClusterName: jsii.String(a.Prefix)})
 	own := awsec2.NewCfnSecurityGroup(stack, jsii.String("TaskDoor"), &awsec2.CfnSecurityGroupProps{
 		GroupDescription: jsii.String("The load balancer to ingest"), VpcId: a.ingest.vpc.VpcId(),
@@ -167,6 +182,7 @@ func (a *app) service() {
 		}},
 		HealthCheckGracePeriodSeconds: jsii.Number(30),
 	})
+	service.AddDependency(a.ingest.listener) // a service takes no targets that no balancer leads to
 	a.scale(stack, *cluster.Ref(), *service.AttrName())
 }
 
@@ -182,7 +198,7 @@ func texts(values []any) *[]*string {
 // it uses little, for it holds three parts of 8 MiB for each upload under way.
 func (a *app) task(stack cdk.Stack) awsecs.CfnTaskDefinition {
 	group := "/aws/ecs/" + a.Prefix + "-ingest"
-	log := a.log(stack, "Log", group)
+	log := a.log(stack, "IngestLog", group)
 	write := statement([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, []string{a.logsARN(group)})
 	image, pull := a.image(stack)
 	needs := uploadNeeds()

@@ -34,6 +34,8 @@ var exceptions = map[string][]exception{
 		{"AwsSolutions-SMG4", "CloudFront and the functions learn this key when they are deployed, and only then. docs/aws.md tells how to change it", nil},
 		{"AwsSolutions-VPC7", "One service behind a balancer that only CloudFront reaches; its own log tells of each request", nil},
 		{"AwsSolutions-ELB2", "Ingest logs each request itself", nil},
+		{"AwsSolutions-ECS4", "Container Insights costs more than the task; the balancer's metrics and the service's own tell of one container enough", nil},
+		{"AwsSolutions-ECS2", "The variables are names, addresses, and what CloudFront proves itself with; secrets come from Secrets Manager when the service starts", nil},
 		{"AwsSolutions-CFR1", "Where its clients are is for the hub's owner to say", nil},
 		{"AwsSolutions-CFR2", "A firewall costs more than an idle hub; requests are throttled and each caller is judged. docs/aws.md tells how to add one", nil},
 		{"AwsSolutions-CFR3", "The HTTP API and ingest log each request; paths, which can be secrets, would be in this log", nil},
@@ -42,10 +44,6 @@ var exceptions = map[string][]exception{
 	"builds": {
 		{"AwsSolutions-CB4", "The project has no artifacts that a key would encrypt", nil},
 		{"AwsSolutions-CB5", "Builds need buildah, which CodeBuild's images do not have; Debian's has nothing else", nil},
-	},
-	"ingest": {
-		{"AwsSolutions-ECS4", "Container Insights costs more than the task; the balancer's metrics and the service's own tell of one container enough", nil},
-		{"AwsSolutions-ECS2", "The variables are names, addresses, and what CloudFront proves itself with; secrets come from Secrets Manager when the service starts", nil},
 	},
 }
 

@@ -214,8 +214,8 @@ func (w *watcher) tables() {
 
 func (w *watcher) ingest() {
 	of := map[string]string{
-		"LoadBalancer": *w.app.ingest.balancer.AttrLoadBalancerFullName(),
-		"TargetGroup":  *w.app.ingest.targets.AttrTargetGroupFullName(),
+		"LoadBalancer": "{{resolve:ssm:" + w.balancerName() + "}}",
+		"TargetGroup":  "{{resolve:ssm:" + w.targetsName() + "}}",
 	}
 	w.alarm(alarm{
 		id: "IngestErrors", about: "Uploads that ingest answered with an error of the hub's", least: 5, period: 300, times: 1,
