@@ -3,14 +3,18 @@
 package proof
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"berth/shared/store"
 	"berth/sim/stack"
 )
 
@@ -96,7 +100,8 @@ Counted in the simulation by ` + "`make sim-test`" + `, which fails if it counts
 writes this page anew. Each operation is asked for by an access token, with its function warm. Reads and
 writes are calls of DynamoDB; their units are what an on-demand table charges: a consistent read of up to 4 KB, a write
 of up to 1 KB, and two of these for each item of a transaction. Bytes are those of bodies that go through functions.
-Calls of S3 that a client makes with an address that it was given are not among them. A build's figures vary a
+Calls of S3 that a client makes with an address that it was given are not among them. The layer of 5 GB is 5 GiB of zeros,
+the most that S3 takes in one request. A build's figures vary a
 little from run to run, for its runner reports what has gathered in a while; they are not compared.
 
 | Operation | Reads | Read units | Writes | Write units | S3 calls | Messages | KMS calls | Functions | Bytes through functions |
@@ -120,6 +125,9 @@ func TestCounts(t *testing.T) {
 	}
 	k.must("pull by tag, by a registry token", func(c cost) bool { return c.reads <= 2 && c.s3 == 0 })
 	k.must("pull a layer, by a registry token", func(c cost) bool { return c.reads == 1 && c.s3 == 0 && c.in+c.out == 0 })
+	for _, size := range []string{"1 MB", "64 MB", "5 GB"} {
+		k.must("push a layer of "+size+" directly to S3", func(c cost) bool { return c == k.costs["push a layer of 1 MB directly to S3"] && c.s3 == 1 })
+	}
 	page := countsHead + strings.Join(k.rows, "\n") + "\n"
 	path := filepath.Join("..", "COUNTS.md")
 	if *update {
@@ -165,6 +173,7 @@ func (k *counts) pushes(how string) {
 		k.twice("push a layer of 64 MB in one request, "+how, func(n int) { k.chunks(random(uint64(30+n), 64<<20), 64<<20) })
 		k.twice("push a layer of 1 MB directly to S3", func(n int) { k.direct(random(uint64(40+n), 1<<20)) })
 		k.twice("push a layer of 64 MB directly to S3", func(n int) { k.direct(random(uint64(50+n), 64<<20)) })
+		k.of("push a layer of 5 GB directly to S3", func() { k.directly(io.LimitReader(zeros{}, store.MaxSent), zerosDigest, store.MaxSent) })
 		k.twice("push a manifest of one layer under a new tag", func(n int) { k.manifest201(fmt.Sprintf("new-%d", n), first) })
 	}
 }
@@ -207,14 +216,30 @@ func with(at, query string) string {
 	return at + "?" + query
 }
 
-// direct pushes as `berth push` does: the bytes go to S3 by an address that it is given.
 func (k *counts) direct(data []byte) {
 	k.t.Helper()
-	digest := digestOf(data)
-	begun := k.c.call(k.t, 202, "POST", fmt.Sprintf("/v2/%s/blobs/uploads/?digest=%s&direct=1&size=%d", repo, digest, len(data)), "")
-	k.c.call(k.t, 200, "PUT", begun.header.Get("Berth-Direct-Url"), string(data), directHeaders(k.t, begun)...)
+	k.directly(bytes.NewReader(data), digestOf(data), int64(len(data)))
+}
+
+// directly pushes as `berth push` does: the bytes go to S3 by an address that it is given.
+func (k *counts) directly(data io.Reader, digest string, size int64) {
+	k.t.Helper()
+	begun := k.c.call(k.t, 202, "POST", fmt.Sprintf("/v2/%s/blobs/uploads/?digest=%s&direct=1&size=%d", repo, digest, size), "")
+	patient := client{k.c.base, k.c.secret, &http.Client{Transport: k.c.http.Transport}}
+	sent, err := patient.do("PUT", begun.header.Get("Berth-Direct-Url"), data, append(directHeaders(k.t, begun), "Content-Length", fmt.Sprint(size))...)
+	if err != nil || sent.status != http.StatusOK {
+		k.t.Fatalf("S3 answers %d bytes by %d %s, %v", size, sent.status, sent.body, err)
+	}
 	k.c.call(k.t, 201, "PUT", with(begun.header.Get("Location"), "digest="+digest), "")
 }
+
+// zeros are bytes that cost little to make, and zerosDigest is that of as many as S3 takes
+// in one request. S3 itself holds the one against the other.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+const zerosDigest = "sha256:7f06c62352aebd8125b2a1841e2b9e1ffcbed602f381c3dcb3200200e383d1d5"
 
 // directHeaders are the headers that go with the address of an answer, names and values in turn.
 func directHeaders(t *testing.T, begun answer) (list []string) {
