@@ -1,12 +1,14 @@
 package hubapi_test
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -516,6 +518,23 @@ func TestCodeHookAudit(t *testing.T) {
 	}
 	if strings.Contains(fmt.Sprint(log), h.secret) {
 		t.Error("the log has the secret")
+	}
+}
+
+// The log tells of a webhook's requests, and neither of its code nor of its secret.
+func TestCodeHookLog(t *testing.T) {
+	h := newCodeHook(t)
+	var log bytes.Buffer
+	h.hub.Log = slog.New(slog.NewJSONHandler(&log, nil))
+	body := payload(t, "gitlab-push")
+	h.started(202, h.headers("gitlab", "Push Hook", "one", body), body)
+	h.send(map[string]string{"X-Gitlab-Token": "wrong"}, body).fails(401, "unauthenticated")
+	h.do("madams", "GET", h.address+"/", nil).fails(405, "method_not_allowed")
+	if n := strings.Count(log.String(), `"path":"/v1/hooks/code/***"`); n != 3 {
+		t.Errorf("%d lines of 3 requests: %s", n, log.String())
+	}
+	if strings.Contains(log.String(), h.code) || strings.Contains(log.String(), h.secret) {
+		t.Errorf("the log tells who may start builds: %s", log.String())
 	}
 }
 

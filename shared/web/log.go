@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"berth/shared/hub"
@@ -112,7 +113,7 @@ func Logged(h *hub.Hub, next http.Handler, observe Observer) http.Handler {
 			}
 			logLine(req.Context(), h.Log.Handler(), start.Add(took),
 				slog.String("request", id), slog.String("caller", rec.caller), slog.String("route", rec.route),
-				slog.String("method", req.Method), slog.String("path", req.URL.Path), slog.String("from", remoteHost(req)),
+				slog.String("method", req.Method), slog.String("path", loggedPath(req.URL.Path)), slog.String("from", remoteHost(req)),
 				slog.Int("status", rec.status), slog.Int64("bytes", rec.bytes), slog.Int64("received", body.n),
 				slog.Float64("ms", float64(took.Microseconds())/1000))
 			if observe != nil {
@@ -121,6 +122,18 @@ func Logged(h *hub.Hub, next http.Handler, observe Observer) http.Handler {
 		}()
 		next.ServeHTTP(rec, req)
 	})
+}
+
+// hookPath begins the addresses of Git hosts' webhooks. What follows is a code that
+// only writers of a repository are shown.
+const hookPath = "/v1/hooks/code/"
+
+// loggedPath is a request's path as the log may have it.
+func loggedPath(path string) string {
+	if strings.HasPrefix(path, hookPath) {
+		return hookPath + "***"
+	}
+	return path
 }
 
 // logLine writes the line about a request. It goes to the handler, and not through
