@@ -3,6 +3,7 @@ package client
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -18,19 +19,20 @@ import (
 // `docker load` wants to know before it reads layouts, where the image is one for a
 // single platform.
 func writeArchive(dir, path string, p Pulled) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), ".berth-pull-*.tar")
+	part := filepath.Join(filepath.Dir(path), ".berth-pull-"+rand.Text()+".tar")
+	file, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
+	defer os.Remove(part)
 	w := tar.NewWriter(file)
 	if err = w.AddFS(os.DirFS(dir)); err == nil {
 		err = addDockerManifest(w, dir, p)
 	}
-	if err = errors.Join(err, w.Close(), file.Chmod(0o644), file.Close()); err != nil {
+	if err = errors.Join(err, w.Close(), file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), path)
+	return os.Rename(part, path)
 }
 
 func addDockerManifest(w *tar.Writer, dir string, p Pulled) error {
