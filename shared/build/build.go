@@ -33,8 +33,12 @@ func Run(ctx context.Context, j hub.Job, dir string, emit func(hub.BuildEvent)) 
 	log := newLog(j, emit, func() {
 		fail(errors.New(hub.LogTooLong(j.LogBytes)))
 	})
-	r := &run{Job: j, dir: dir, log: log, guard: outbound.New(j.Allowed)}
-	result, err := r.run(ctx)
+	r := &run{Job: j, log: log, guard: outbound.New(j.Allowed)}
+	var result hub.BuildResult
+	var err error
+	if r.dir, err = filepath.EvalSymlinks(dir); err == nil {
+		result, err = r.run(ctx)
+	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}

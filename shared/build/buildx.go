@@ -99,8 +99,8 @@ func (s *sandbox) pullBuildKit(ctx context.Context, docker, image string) error 
 	return nil
 }
 
-// containerFile has the id of the container that BuildKit runs in, from the time it
-// is made until it is gone.
+// containerFile has the name of the container that BuildKit runs in, from before it
+// is made on.
 const containerFile = "container"
 
 // selfInside is where this program is in that container.
@@ -117,8 +117,12 @@ func (s *sandbox) buildkitContainer(ctx context.Context, docker, image string) (
 	if err != nil {
 		return nil, err
 	}
+	name := "berth-build-" + filepath.Base(s.dir)
+	if err := writeFiles(map[string]string{s.place(containerFile): name}); err != nil {
+		return nil, err
+	}
 	args := []string{
-		"run", "--interactive", "--rm", "--cidfile", s.place(containerFile), "--privileged", "--userns", "host", "--network", "none",
+		"run", "--interactive", "--rm", "--name", name, "--privileged", "--userns", "host", "--network", "none",
 		"--mount", "type=bind,source=" + s.dir + ",target=" + s.dir, "--mount", "type=bind,readonly,source=" + self + ",target=" + selfInside,
 		"--workdir", s.dir, "--entrypoint", selfInside,
 	}

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -27,7 +28,7 @@ var usedFiles = []string{
 }
 
 // hide hides the machine from this process and those that it starts, but for what a
-// build in the folder needs; the folder holds no device files that work. engine says
+// build in the folder needs, whose path has no links; the folder holds no device files that work. engine says
 // that a Docker engine is needed too.
 func hide(dir string, engine bool) error {
 	root, err := os.ReadDir("/")
@@ -130,6 +131,8 @@ type shownPath struct {
 	writable bool
 }
 
+const openPath = 0x200000 // O_PATH of open(2)
+
 // openShown opens what is to stay in sight, by its true paths first and then by the
 // names that it is known by. What does not exist is left out.
 func openShown(dir string, paths []string) (list []shownPath, err error) {
@@ -138,12 +141,12 @@ func openShown(dir string, paths []string) (list []shownPath, err error) {
 		if !filepath.IsAbs(path) {
 			continue
 		}
-		if real, err := filepath.EvalSymlinks(path); err == nil && path != "/" && real != "/" {
+		if real, err := filepath.EvalSymlinks(path); err == nil && !below(path, dir) && !below(real, dir) { // with the hub's data in it
 			all, names = append(all, real), append(names, filepath.Clean(path))
 		}
 	}
 	for _, path := range append(all, names...) {
-		fd, err := syscall.Open(path, 0x200000 /* O_PATH */ |syscall.O_CLOEXEC, 0)
+		fd, err := syscall.Open(path, openPath|syscall.O_CLOEXEC, 0)
 		if err != nil {
 			return nil, &os.PathError{Op: "open", Path: path, Err: err}
 		}
@@ -188,10 +191,13 @@ func hideSecrets(dir string) error {
 		return err
 	}
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		var i fs.FileInfo
+		if err == nil {
+			i, err = d.Info()
 		}
-		i, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) { // files come and go
+			return nil
+		}
 		if err != nil {
 			return err
 		}

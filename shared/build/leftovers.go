@@ -22,14 +22,14 @@ func Remove(dir string) error {
 
 // removeContainer removes the container that the folder names, if it is there still.
 func removeContainer(dir string) error {
-	id, err := os.ReadFile(filepath.Join(dir, containerFile))
-	if err != nil || len(id) == 0 {
+	name, err := os.ReadFile(filepath.Join(dir, containerFile))
+	if err != nil || len(name) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return again(func() error { // an engine that removes it already refuses that
-		out, err := exec.CommandContext(ctx, "docker", "rm", "--force", "--volumes", string(id)).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "docker", "rm", "--force", "--volumes", string(name)).CombinedOutput()
 		if err != nil && !strings.Contains(strings.ToLower(string(out)), "no such container") {
 			return fmt.Errorf("a build's container is left: docker rm: %w: %s", err, out)
 		}

@@ -29,7 +29,11 @@ func newRegistry(j hub.Job) (*registry, error) {
 	}
 	// The hub's own address comes from its operator: no rule about addresses holds it
 	// back, and no proxy stands before it.
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{ResponseHeaderTimeout: 30 * time.Second}}
+	client := &http.Client{
+		Timeout: time.Minute, Transport: &http.Transport{ResponseHeaderTimeout: 30 * time.Second},
+		// The token is for the hub's own address alone.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return &registry{base: base, repository: j.Repository, token: j.Token, client: client}, nil
 }
 
@@ -48,6 +52,7 @@ type pushed struct {
 const accepted = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, " +
 	"application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
+// manifest reads a manifest, and holds it against its digest.
 func (r *registry) manifest(ctx context.Context, reference string) (pushed, error) {
 	resp, err := r.do(ctx, http.MethodGet, reference, nil, nil, http.Header{"Accept": {accepted}})
 	if err != nil {
@@ -57,6 +62,12 @@ func (r *registry) manifest(ctx context.Context, reference string) (pushed, erro
 	p := pushed{digest: resp.Header.Get("Docker-Content-Digest"), mediaType: resp.Header.Get("Content-Type")}
 	if p.body, err = io.ReadAll(io.LimitReader(resp.Body, hub.MaxManifest+1)); err != nil {
 		return p, err
+	}
+	if err := hub.CheckDigest(p.digest); err != nil {
+		return p, fmt.Errorf("%s answers without a digest: %w", r.base.Host, err)
+	}
+	if algorithm, _, _ := strings.Cut(p.digest, ":"); hub.DigestOf(algorithm, p.body) != p.digest {
+		return p, fmt.Errorf("what %s answers has not the digest %s: it was damaged or replaced", r.base.Host, p.digest)
 	}
 	var m struct {
 		Config *struct{ Digest string }

@@ -176,7 +176,7 @@ func (h *Hub) startNext(ctx context.Context, nsID string) (started bool, err err
 	}
 	if err != nil {
 		h.Log.ErrorContext(ctx, "a build could not be started", "build", b.ID, "err", err)
-		return true, h.EndBuild(ctx, b.ID, BuildResult{Status: Failed, Detail: "the builder could not start the build"})
+		return true, h.EndBuild(ctx, b.ID, BuildResult{Status: Failed, Detail: "the build could not be started; its hub's log says why: ask its operator.\n"})
 	}
 	return true, h.stopIfOver(ctx, b.ID)
 }
