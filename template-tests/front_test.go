@@ -154,9 +154,7 @@ func TestTurnIngestOff(t *testing.T) {
 	var used []string
 	for _, alarm := range on.of("AWS::CloudWatch::Alarm") {
 		text, _ := json.Marshal(alarm.Properties)
-		for _, name := range regexp.MustCompile(`\{\{resolve:ssm:[^}]*\}\}`).FindAllString(string(text), -1) {
-			used = append(used, name)
-		}
+		used = append(used, regexp.MustCompile(`\{\{resolve:ssm:[^}]*\}\}`).FindAllString(string(text), -1)...)
 	}
 	slices.Sort(written)
 	slices.Sort(used)
