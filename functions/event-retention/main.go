@@ -3,4 +3,4 @@ package main
 
 import "berth/shared/cloud"
 
-func main() { cloud.StartEvent("event-retention", cloud.WithLayers) }
+func main() { cloud.StartEvent("event-retention") }

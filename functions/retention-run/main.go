@@ -3,4 +3,4 @@ package main
 
 import "berth/shared/cloud"
 
-func main() { cloud.Start("retention-run", cloud.WithLayers) }
+func main() { cloud.Start("retention-run") }

@@ -116,10 +116,8 @@ func (h *Hub) endReporting(ctx context.Context, id string) error {
 	if err := h.EndBuild(ctx, id, r); err != nil {
 		return err
 	}
-	if h.Builder != nil {
-		if err := h.Builder.Stop(ctx, id); err != nil {
-			h.Log.ErrorContext(ctx, "the runner of a build that has ended is not stopped", "build", id, "err", err)
-		}
+	if err := h.stop(ctx, id); err != nil {
+		h.Log.ErrorContext(ctx, "the runner of a build that has ended is not stopped", "build", id, "err", err)
 	}
 	return Fail(Conflict, "%s", strings.TrimSpace(r.Detail))
 }

@@ -80,6 +80,7 @@ import (
 //	                    count              counts: builds
 //	  queue/NSID        .                  queue: what waits and runs in a namespace
 //	  queue/active      NSID               its name, as long as it is not empty
+//	  stop              BUILDID            that something may still run of a build that is over
 //	  log/BUILDID       SEQ                logChunk, by its first line
 const self = "."
 

@@ -90,12 +90,13 @@ func repositoryRoutes() []web.Route {
 	read := web.Needs{Read: []store.Table{store.Repositories}}
 	// A build configuration shows its webhook's secret to writers.
 	shows := web.Needs{Read: []store.Table{store.Repositories, store.Builds}, Secrets: true}
-	opens := web.Needs{Write: []store.Table{store.Repositories, store.Builds}, Secrets: true}
+	changes := web.Needs{Write: []store.Table{store.Repositories}, Read: []store.Table{store.Builds}, Secrets: true}
+	makes := web.Needs{Write: []store.Table{store.Repositories, store.Builds}, Secrets: true}
 	stars := web.Needs{Write: []store.Table{store.Repositories}}
 	sweeps := web.Needs{Write: []store.Table{store.Repositories, store.Tags}} // the note for the sweep
 	return []web.Route{
 		{
-			Name: "repository-create", Method: "POST", Pattern: "/v1/repositories/{namespace}", Rule: web.NamespaceWriter, Needs: opens,
+			Name: "repository-create", Method: "POST", Pattern: "/v1/repositories/{namespace}", Rule: web.NamespaceWriter, Needs: makes,
 			Doc: web.Doc{
 				Summary: "Create a repository",
 				About:   "Whoever writes to the namespace may make public ones too.",
@@ -123,7 +124,7 @@ func repositoryRoutes() []web.Route {
 			Handle: getRepository,
 		},
 		{
-			Name: "repository-update", Method: "PUT", Pattern: "/v1/repositories/{namespace}/{repo}", Rule: web.RepositoryWriter, Needs: opens,
+			Name: "repository-update", Method: "PUT", Pattern: "/v1/repositories/{namespace}/{repo}", Rule: web.RepositoryWriter, Needs: changes,
 			Doc: web.Doc{
 				Summary: "Change a repository; is_public and immutable_tags want an owner",
 				Body:    repositoryFields{},

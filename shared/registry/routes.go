@@ -19,6 +19,7 @@ func Routes() []web.Route {
 const repository = "/v2/{namespace}/{repo}"
 
 var (
+	finds  = web.Needs{Read: []store.Table{store.Repositories}}
 	reads  = web.Needs{Read: []store.Table{store.Repositories, store.Tags}}
 	writes = web.Needs{Write: []store.Table{store.Repositories, store.Tags}}
 )
@@ -32,13 +33,13 @@ func tokenRoutes() []web.Route {
 	return []web.Route{
 		{
 			Name: "registry-ping", Surface: web.Registry, Method: http.MethodGet, Pattern: "/v2", Rule: web.Open,
-			Needs:  web.Needs{Read: []store.Table{store.Repositories}},
+			Needs:  finds,
 			Doc:    web.Doc{Summary: "Whether the registry is there and knows the caller", Answers: map[int]any{200: struct{}{}}},
 			Handle: ping,
 		},
 		{
 			Name: "registry-token", Surface: web.Registry, Method: http.MethodGet, Pattern: "/v2/token", Rule: web.Open,
-			Needs: reads,
+			Needs: finds,
 			Doc: web.Doc{
 				Summary: "A registry token for the scopes that the caller may have",
 				Query: []web.Param{
@@ -54,7 +55,7 @@ func tokenRoutes() []web.Route {
 		},
 		{
 			Name: "registry-token-post", Surface: web.Registry, Method: http.MethodPost, Pattern: "/v2/token", Rule: web.Open,
-			Needs: reads,
+			Needs: finds,
 			Doc: web.Doc{
 				Summary: "A registry token by the OAuth2 password or refresh_token grant",
 				Body:    (*tokenForm)(nil), Form: true, Answers: map[int]any{200: tokenAnswer{}},
@@ -89,7 +90,7 @@ func uploadRoutes() []web.Route {
 		},
 		{
 			Name: "registry-upload-get", Surface: web.Registry, Method: http.MethodGet, Pattern: repository + "/blobs/uploads/{upload}", Rule: web.RepositoryWriter,
-			Needs:  writes,
+			Needs:  reads,
 			Doc:    web.Doc{Summary: "How far an upload has come", Answers: map[int]any{204: nil}},
 			Handle: showUpload,
 		},
@@ -179,7 +180,7 @@ func listRoutes() []web.Route {
 	return []web.Route{
 		{
 			Name: "registry-catalog", Surface: web.Registry, Method: http.MethodGet, Pattern: "/v2/_catalog", Rule: web.Open,
-			Needs:  reads,
+			Needs:  finds,
 			Doc:    web.Doc{Summary: "List the repositories that the caller may read", Query: n, Answers: map[int]any{200: catalogList{}}},
 			Handle: catalog,
 		},

@@ -28,7 +28,6 @@ type Trigger struct {
 
 // Events returns every function that is not a route.
 func Events() []Event {
-	all := store.Tables
 	builds := []store.Table{store.Repositories, store.Builds}
 	return []Event{{
 		Name: "event-webhooks", About: "sends what waits for webhooks", Trigger: Trigger{Queue: web.Webhooks},
@@ -36,7 +35,7 @@ func Events() []Event {
 		Timeout: time.Minute,
 	}, {
 		Name: "event-mail", About: "sends what waits to be mailed", Trigger: Trigger{Queue: web.Mail}, Sends: true,
-		Needs:   web.Needs{Write: []store.Table{store.Repositories, store.Builds}, Sends: []web.Queue{web.Mail}},
+		Needs:   web.Needs{Read: []store.Table{store.Repositories}, Write: []store.Table{store.Builds}, Sends: []web.Queue{web.Mail}},
 		Timeout: time.Minute,
 	}, {
 		Name: "event-pulls", About: "counts pulls", Trigger: Trigger{Queue: web.Pulls},
@@ -48,11 +47,11 @@ func Events() []Event {
 		Timeout: time.Minute,
 	}, {
 		Name: "event-sweep", About: "removes what nothing refers to", Trigger: Trigger{Every: time.Hour},
-		Needs:   web.Needs{Write: all, Layers: web.WriteLayers},
+		Needs:   web.Needs{Write: store.Tables, Layers: web.WriteLayers},
 		Timeout: 15 * time.Minute,
 	}, {
 		Name: "event-retention", About: "applies retention policies", Trigger: Trigger{Every: 24 * time.Hour},
-		Needs:   web.Needs{Write: all, Layers: web.WriteLayers},
+		Needs:   web.Needs{Write: []store.Table{store.Repositories, store.Tags}},
 		Timeout: 15 * time.Minute,
 	}, {
 		Name: "event-builds", About: "ends builds that were lost sight of, and starts what may start", Trigger: Trigger{Every: 5 * time.Minute},

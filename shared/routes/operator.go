@@ -32,7 +32,7 @@ func operator() []web.Route {
 		Handle: upkeep((*hub.Hub).Sweep),
 	}, {
 		Name: "retention-run", Surface: web.HubAPI, Method: http.MethodPost, Pattern: "/v1/admin/retention", Rule: web.Administrators,
-		Needs:  web.Needs{Write: store.Tables, Layers: web.WriteLayers},
+		Needs:  web.Needs{Write: []store.Table{store.Repositories, store.Tags}},
 		Doc:    web.Doc{Summary: "Apply every retention policy, now", Answers: map[int]any{200: hub.RetentionReport{}}},
 		Handle: upkeep((*hub.Hub).RunRetentions),
 	}, {
