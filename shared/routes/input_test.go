@@ -292,7 +292,7 @@ func TestWrongMethodsAndPaths(t *testing.T) {
 		}
 	}
 	for path, surface := range map[string]web.Surface{
-		"/": web.Operator, "/nothing": web.Operator, "/v1": web.HubAPI, "/v1/nothing": web.HubAPI, "/v1/repositories": web.HubAPI,
+		"/nothing": web.Operator, "/v1": web.HubAPI, "/v1/nothing": web.HubAPI, "/v1/repositories": web.HubAPI,
 		"/v1/repositories/team/open/nothing": web.HubAPI, "/v1/repositories//open": web.HubAPI, "/v1/repositories/team/../open": web.HubAPI,
 		"/v1/repositories/team/a%2Fb": web.HubAPI, "/v1/repositories/team/open/tags/v1//": web.HubAPI,
 		"/v2/manage": web.Manage, "/v2/manage/nothing": web.Manage, "/v2/manage/namespaces/team/repos/a%2Fb": web.Manage,
