@@ -254,7 +254,7 @@ func TestPlatformOfAnIndex(t *testing.T) {
 		{"linux/amd64", "linux", -1},
 		{"linux/amd64", "linux/amd64/v3", -1},
 	} {
-		got, err := onPlatform(hub.Descriptor{MediaType: hub.MediaOCIIndex}, index(strings.Fields(test.has)...), test.wanted)
+		got, err := (&registry{}).onPlatform(t.Context(), hub.Descriptor{MediaType: hub.MediaOCIIndex}, index(strings.Fields(test.has)...), test.wanted)
 		if test.n < 0 && err == nil || test.n >= 0 && (err != nil || got.Digest != digest(test.n)) {
 			t.Errorf("%s of %s is %s, %v", test.wanted, test.has, got.Digest, err)
 		}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,7 +65,7 @@ func (c *Client) pull(ctx context.Context, from Reference, platform, dir string,
 		return p, err
 	}
 	if platform != "" {
-		if root, err = onPlatform(root, bodies[root.Digest], platform); err != nil {
+		if root, err = r.onPlatform(ctx, root, bodies[root.Digest], platform); err != nil {
 			return p, err
 		}
 	}
@@ -96,12 +97,13 @@ func (c *Client) pull(ctx context.Context, from Reference, platform, dir string,
 	return Pulled{from.String(), root.Digest, root.MediaType, all.size, dir}, l.add(root, from)
 }
 
-// onPlatform is the image of an index for that platform. A platform without a variant
-// is also the only one that the index has of it: linux/arm64 is linux/arm64/v8.
-func onPlatform(root hub.Descriptor, body []byte, platform string) (hub.Descriptor, error) {
+// onPlatform is the image of an index for that platform, or the image itself. A
+// platform without a variant is also the only one that the index has of it: linux/arm64
+// is linux/arm64/v8.
+func (r *registry) onPlatform(ctx context.Context, root hub.Descriptor, body []byte, platform string) (hub.Descriptor, error) {
 	c, err := hub.ParseManifest(root.MediaType, body)
 	if err != nil || !c.Index {
-		return root, err // an image by itself is for whatever it is for
+		return root, errors.Join(err, r.fits(ctx, c.Config, platform))
 	}
 	var has []string
 	var variants []hub.Descriptor
@@ -124,6 +126,34 @@ func onPlatform(root hub.Descriptor, body []byte, platform string) (hub.Descript
 		return variants[0], nil
 	}
 	return root, fmt.Errorf("there is no image for %s, but for %s", platform, strings.Join(has, ", "))
+}
+
+// fits says whether an image with that configuration is for a platform. What does not
+// say what it is for fits all.
+func (r *registry) fits(ctx context.Context, config *hub.Descriptor, platform string) error {
+	if config == nil || config.MediaType != hub.MediaOCIConfig && config.MediaType != hub.MediaDockerConfig || config.Size > hub.MaxManifest {
+		return nil
+	}
+	var b bytes.Buffer
+	err := again(ctx, func() error {
+		b.Reset()
+		return r.readFrom(ctx, *config, 0, func(part []byte) error { b.Write(part); return nil })
+	})
+	if err == nil {
+		err = matches(config.Digest, bytes.NewReader(b.Bytes()))
+	}
+	if err != nil {
+		return err
+	}
+	var is hub.Platform
+	if json.Unmarshal(b.Bytes(), &is) != nil {
+		return nil
+	}
+	name := is.String()
+	if name == "" || name == platform || strings.HasPrefix(name, platform+"/") || strings.HasPrefix(platform, name+"/") {
+		return nil
+	}
+	return fmt.Errorf("the image is for %s, not for %s", name, platform)
 }
 
 // download writes a blob to the layout, which may have it, or its beginning, already.
