@@ -102,8 +102,11 @@ func (c *Client) pull(ctx context.Context, from Reference, platform, dir string,
 // is linux/arm64/v8.
 func (r *registry) onPlatform(ctx context.Context, root hub.Descriptor, body []byte, platform string) (hub.Descriptor, error) {
 	c, err := hub.ParseManifest(root.MediaType, body)
-	if err != nil || !c.Index {
-		return root, errors.Join(err, r.fits(ctx, c.Config, platform))
+	if err != nil {
+		return root, err
+	}
+	if !c.Index {
+		return root, r.fits(ctx, c.Config, platform)
 	}
 	var has []string
 	var variants []hub.Descriptor

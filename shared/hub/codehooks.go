@@ -150,7 +150,7 @@ func (h *Hub) Pushed(ctx context.Context, hook CodeHook, names []string, refs []
 		b, seen, err := h.pushedNext(ctx, hook, keys, wanted)
 		if full := (*Error)(nil); errors.As(err, &full) && full.Code == QueueFull {
 			err = &Error{Code: QueueFull, Wait: full.Wait, Message: fmt.Sprintf(
-				"%s; %d builds were started, and to send this delivery again starts what is left", full.Message, len(builds))}
+				"%s; of this delivery %d were started, and sending it again starts what is left", full.Message, len(builds))}
 		}
 		if err != nil || b.ID == "" {
 			return builds, seen && len(builds) == 0, err

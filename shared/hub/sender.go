@@ -53,7 +53,7 @@ func (r *rests) note(hook string, took time.Duration, now time.Time) {
 		r.until = make(map[string]time.Time)
 	}
 	maps.DeleteFunc(r.until, func(_ string, until time.Time) bool { return !until.After(now) })
-	r.until[hook] = now.Add(restFactor * took)
+	r.until[hook] = At(now.Add(restFactor * took)).Time // as the outbox has it
 }
 
 // of is until when a receiver is left alone; ok is false where it is not.

@@ -408,7 +408,7 @@ func TestCodeHookFullQueue(t *testing.T) {
 	body += " "
 	second := h.headers("github", "push", "two", body)
 	got := h.send(second, body)
-	got.fails(429, "too_many_requests", "madams", "1 builds were started, and to send this delivery again starts what is left")
+	got.fails(429, "too_many_requests", "madams", "of this delivery 1 were started, and sending it again starts what is left")
 	if got.header.Get("Retry-After") == "" || len(h.builds()) != 3 {
 		t.Errorf("%s, builds %q", got.header, h.builds())
 	}
