@@ -28,8 +28,8 @@ var usedFiles = []string{
 }
 
 // hide hides the machine from this process and those that it starts, but for what a
-// build in the folder needs, whose path has no links; the folder holds no device files that work. engine says
-// that a Docker engine is needed too.
+// build in the folder needs, whose path has no links. Device files in the folder are
+// of no use then. engine says that a Docker engine is needed too.
 func hide(dir string, engine bool) error {
 	root, err := os.ReadDir("/")
 	if err != nil {
@@ -41,8 +41,12 @@ func hide(dir string, engine bool) error {
 			dirs = append(dirs, "/"+d.Name())
 		}
 	}
+	if _, err := os.Stat("/dev/shm"); err == nil {
+		dirs = append(dirs, "/dev/shm")
+	}
 	// The hub's own data, and other builds, where they are among what stays.
-	if data := filepath.Dir(filepath.Dir(dir)); slices.Contains(systemDirs, strings.Split(data, "/")[1]) {
+	data := filepath.Dir(filepath.Dir(dir))
+	if data != "/" && !slices.ContainsFunc(dirs, func(d string) bool { return below(d, data) }) {
 		dirs = append(dirs, data)
 	}
 	shown, err := openShown(dir, needed(engine))
@@ -168,7 +172,10 @@ func (s shownPath) show() error {
 	if was.IsDir() {
 		err = os.MkdirAll(s.path, 0o755)
 	} else if err = os.MkdirAll(filepath.Dir(s.path), 0o755); err == nil {
-		err = os.WriteFile(s.path, nil, 0o644)
+		var at *os.File
+		if at, err = os.OpenFile(s.path, os.O_CREATE|os.O_RDONLY, 0o644); err == nil {
+			at.Close()
+		}
 	}
 	if err != nil {
 		return err

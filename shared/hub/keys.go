@@ -74,7 +74,7 @@ import (
 //	  hookcode/CODE     .                  id of the repository behind a webhook's code
 //	  delivery/CODE     ID                 webhook deliveries that were seen, for 7 days
 //	  version/REPOID    TAG                version tags that are taken
-//	  build/ID          .                  Build
+//	  build/ID          .                  Build; counts: log, line, of its log so far
 //	  builds/ns/NSID, builds/repo/REPOID, builds/by/ACCOUNT
 //	                    INVTIME/ID         Build again, newest first
 //	                    count              counts: builds

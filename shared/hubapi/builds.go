@@ -93,6 +93,8 @@ func buildRoutes() []web.Route {
 			Name: "build-list", Method: "GET", Pattern: "/v1/builds", Rule: web.Open, Needs: web.Needs{Read: tables},
 			Doc: web.Doc{
 				Summary: "List builds, newest first: a namespace's, a repository's, or those that the caller asked for",
+				About: "Of the caller's own those are left out that they may read no more. A page may then be shorter, and count is exact " +
+					"where all is on one page.",
 				Query: append([]web.Param{
 					{Name: "namespace", About: "whose builds; without it the caller's own"},
 					{Name: "repo_name", About: "only those of this repository of the namespace"},
