@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"berth/shared/client"
 	"berth/shared/hub"
 	"berth/shared/store/memory"
 )
@@ -341,6 +343,27 @@ func TestUnknownWords(t *testing.T) {
 		err := root.ExecuteContext(t.Context())
 		if err == nil || !strings.Contains(err.Error(), `takes no "nonsense"`) {
 			t.Errorf("berth %s nonsense ends with %v", strings.Join(words, " "), err)
+		}
+	}
+}
+
+// What a hub or a build says of its failure cannot steer the terminal; what to do next
+// is said where the words themselves do not.
+func TestFailuresAsTold(t *testing.T) {
+	refused := func(status int, code, message string) error {
+		return fmt.Errorf("it: %w", &client.Error{Hub: "https://hub.example", Status: status, Code: code, Message: message})
+	}
+	for want, err := range map[string]error{
+		"it: a[31mb; log in with `berth login https://hub.example`": refused(401, "unauthenticated", "a\x1b[31m\u009bb\a"),
+		"one\n]0;two": errors.Join(errors.New("one\r"), errors.New("\x1b]0;two\x07")),
+		"interrupted": fmt.Errorf("it: %w", context.Canceled),
+		"it: x; `berth repo list [NAMESPACE]` shows what there is": refused(404, "repository_not_found", "x"),
+		"it: y; `berth repo list [NAMESPACE]` shows what there is": refused(404, "NAME_UNKNOWN", "y"),
+		"it: z; is its address right, and a hub there?":            refused(404, "", "z"),
+		"it: no": refused(403, "permission_denied", "no"),
+	} {
+		if got := told(err); got != want {
+			t.Errorf("%q is told as %q, want %q", err, got, want)
 		}
 	}
 }

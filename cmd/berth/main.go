@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 
 	"berth/shared/client"
 	"berth/shared/hub"
@@ -30,17 +31,28 @@ func run(ctx context.Context, args []string) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &wrong):
-		fmt.Fprintf(os.Stderr, "berth: %v\n", err)
+		fmt.Fprintf(os.Stderr, "berth: %s\n", told(err))
 		return 2
 	}
-	text := err.Error()
+	fmt.Fprintf(os.Stderr, "berth: %s\n", told(err))
+	return 1
+}
+
+// told is a failure as a person is told of it. What hubs and builds say of theirs moves
+// no cursor.
+func told(err error) string {
 	if errors.Is(err, context.Canceled) {
-		text = "interrupted"
-	} else if next := advice(err); next != "" {
+		return "interrupted"
+	}
+	text := err.Error()
+	if next := advice(err); next != "" {
 		text += "; " + next
 	}
-	fmt.Fprintf(os.Stderr, "berth: %s\n", text)
-	return 1
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = shown(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // advice is what to do after a failure whose own words do not say it.
