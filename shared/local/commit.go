@@ -122,11 +122,17 @@ type committer struct {
 	// changed is where in commit.changes a key is. What an operation sees of its
 	// key is its last value there, or in the overlays, or in the database.
 	changed map[string]int
-	db      reader       // for the group under way
-	befores []store.Item // of the operations of one Write, as they were
+	db      reader    // for the group under way
+	touched []touched // by the operations of one Write
 	key     []byte
 	keys    stringArena // of the changes' keys
 	values  arena       // of their values
+}
+
+// touched is an item that an operation is on.
+type touched struct {
+	was, now store.Item // now has Version 0 unless the operation puts or adds
+	at       int        // where it is in commit.changes, or -1
 }
 
 // commitAll commits until the queue is ended.
@@ -191,67 +197,75 @@ func (c *committer) collect(group []*change) {
 
 // apply adds the operations' changes to the commit, or none and says why.
 func (c *committer) apply(ops []store.Op) error {
-	clear(c.befores)
-	c.befores = c.befores[:0]
+	clear(c.touched)
+	c.touched = c.touched[:0]
+	version := c.commit.version + 1
+	var size store.WriteSize
 	for i := range ops {
 		op := &ops[i]
-		was := store.Item{Key: op.Key}
-		found, err := c.find(op.Key)
-		if err == nil && found != nil {
-			err = decode(&was, found)
+		t := touched{was: store.Item{Key: op.Key}}
+		var found []byte
+		var err error
+		if found, t.at, err = c.find(op.Key); err == nil && found != nil {
+			err = decode(&t.was, found)
 		}
 		if err != nil {
 			return unavailable(err)
 		}
-		if !op.Holds(was.Version) {
+		if !op.Holds(t.was.Version) {
 			return &store.ConflictError{Index: i, Key: op.Key}
 		}
-		c.befores = append(c.befores, was)
+		c.touched = append(c.touched, t)
 	}
-	version, mark := c.commit.version+1, len(c.commit.changes)
-	var size store.WriteSize
 	for i := range ops {
-		op, was := &ops[i], &c.befores[i]
-		switch op.Kind {
-		case store.OpPut, store.OpAdd:
-			now := op.Apply(*was, version)
-			if err := size.Add(now); err != nil {
-				clear(c.commit.changes[mark:])
-				c.commit.changes = c.commit.changes[:mark]
+		if op, t := &ops[i], &c.touched[i]; op.Kind == store.OpPut || op.Kind == store.OpAdd {
+			t.now = op.Apply(t.was, version)
+			if err := size.Add(t.now); err != nil {
 				return err
-			}
-			c.change(was, appendItem(c.values.take(encodedSize(&now)), &now))
-		case store.OpDelete:
-			if was.Found() {
-				c.change(was, nil)
 			}
 		}
 	}
-	for i := mark; i < len(c.commit.changes); i++ {
-		c.changed[c.commit.changes[i].key] = i
-		c.commit.version = version
+	for i := range c.touched {
+		switch t := &c.touched[i]; {
+		case t.now.Found():
+			c.change(t, appendItem(c.values.take(encodedSize(&t.now)), &t.now))
+			c.commit.version = version
+		case ops[i].Kind == store.OpDelete && t.was.Found():
+			c.change(t, nil)
+			c.commit.version = version
+		}
 	}
 	return nil
 }
 
-// change adds one to the commit: the item's new value, nil where it is deleted.
-func (c *committer) change(was *store.Item, value []byte) {
-	c.key = appendKey(c.key[:0], was.Table, was.Part, was.Sort)
-	c.commit.changes = append(c.commit.changes, keyValue{c.keys.copy(c.key), value, expiryBefore(was)})
+// change adds one to the commit: the item's new value, nil where it is deleted. Of a
+// key that an earlier Write of the commit changed too, as many do a count, only the
+// last value is kept, for the commit is seen as a whole.
+func (c *committer) change(t *touched, value []byte) {
+	if t.at >= 0 {
+		c.commit.changes[t.at].value = value
+		return
+	}
+	c.key = appendKey(c.key[:0], t.was.Table, t.was.Part, t.was.Sort)
+	key := c.keys.copy(c.key)
+	c.changed[key] = len(c.commit.changes)
+	c.commit.changes = append(c.commit.changes, keyValue{key, value, expiryBefore(&t.was)})
 }
 
-// find is the item's encoded value as the next operation sees it, or nil.
-func (c *committer) find(key store.Key) ([]byte, error) {
+// find is the item's encoded value as the next operation sees it, or nil, and where it
+// is in commit.changes, or -1.
+func (c *committer) find(key store.Key) (value []byte, at int, err error) {
 	c.key = appendKey(c.key[:0], key.Table, key.Part, key.Sort)
-	if i, ok := c.changed[string(c.key)]; ok {
-		return c.commit.changes[i].value, nil
+	if at, ok := c.changed[string(c.key)]; ok {
+		return c.commit.changes[at].value, at, nil
 	}
 	v := c.view.Load()
 	if value, ok := v.find(c.key); ok {
-		return value, nil
+		return value, -1, nil
 	}
 	if value := v.below.get(c.key); value != nil {
-		return value, nil
+		return value, -1, nil
 	}
-	return c.db.get(c.key)
+	value, err = c.db.get(c.key)
+	return value, -1, err
 }

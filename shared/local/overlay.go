@@ -2,7 +2,6 @@ package local
 
 import (
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -113,19 +112,27 @@ type position struct{ chunk, index int }
 
 // seek finds the last key that is not after key; index is -1 where there is none.
 func (o *ordered) seek(key string) position {
-	chunk, there := slices.BinarySearchFunc(o.chunks, key, func(c []placed, key string) int { return strings.Compare(c[0].key, key) })
-	if there {
-		return position{chunk, 0}
+	low, high := 0, len(o.chunks) // by hand, because each change to each record seeks
+	for low < high {
+		if at := (low + high) / 2; o.chunks[at][0].key <= key {
+			low = at + 1
+		} else {
+			high = at
+		}
 	}
-	if chunk == 0 {
+	if low == 0 {
 		return position{0, -1}
 	}
-	chunk--
-	index, there := slices.BinarySearchFunc(o.chunks[chunk], key, func(p placed, key string) int { return strings.Compare(p.key, key) })
-	if !there {
-		index--
+	chunk := o.chunks[low-1]
+	first, past := 1, len(chunk)
+	for first < past {
+		if at := (first + past) / 2; chunk[at].key <= key {
+			first = at + 1
+		} else {
+			past = at
+		}
 	}
-	return position{chunk, index}
+	return position{low - 1, first - 1}
 }
 
 // at is what is at the position.
