@@ -18,7 +18,7 @@ func TestConsoleBuild(t *testing.T) {
 	if asRootAgain(t) {
 		return
 	}
-	s := buildingHub(t, "--allow-host", "127.0.0.1")
+	s := ownHub(t, "--allow-host", "127.0.0.1")
 	c, g := s.account(t), newGitHost(t)
 	clone := g.repository("shop", busyboxFiles(t,
 		fmt.Sprintf(`RUN ["/bin/sh", "-c", "i=0; while [ $i -lt %d ]; do i=$((i+1)); echo line $i; done"]`, manyLines),
