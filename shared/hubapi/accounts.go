@@ -33,14 +33,14 @@ func profileOf(a hub.Account) profile {
 
 type newAccount struct {
 	Username *string `json:"username"`
-	Password *string `json:"password"`
+	Password *string `json:"password" about:"8 to 256 bytes"`
 	Email    string  `json:"email"`
 	RealName string  `json:"realname"`
 }
 
 type profileChange struct {
 	OldPassword *string `json:"old_password"`
-	Password    *string `json:"password"`
+	Password    *string `json:"password" about:"8 to 256 bytes; wants old_password"`
 	Email       *string `json:"email"`
 	RealName    *string `json:"realname"`
 }

@@ -16,9 +16,9 @@ func showAccount(a hub.Account) listedAccount { return listedAccount{profileOf(a
 type accountChange struct {
 	Email    *string `json:"email"`
 	RealName *string `json:"realname"`
-	Password *string `json:"password"`
+	Password *string `json:"password" about:"8 to 256 bytes"`
 	IsAdmin  *bool   `json:"is_admin"`
-	IsLocked *bool   `json:"is_locked"`
+	IsLocked *bool   `json:"is_locked" about:"nobody gets in, by password or by the tokens that it made"`
 }
 
 func adminAccountRoutes() []web.Route {

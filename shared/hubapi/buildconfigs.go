@@ -49,31 +49,31 @@ type tagConfig struct {
 
 // newBuildConfig is build_config in the body of repository-create.
 type newBuildConfig struct {
-	CodeRepoClient    string       `json:"code_repo_client" need:"required"`
-	CodeRepoNamespace string       `json:"code_repo_namespace"`
-	CodeRepoName      string       `json:"code_repo_name"`
-	CodeRepoCloneURL  string       `json:"code_repo_clone_url"`
-	BuildNode         *string      `json:"build_node"`
-	EmailEnabled      bool         `json:"email_enabled"`
-	TagConfigs        []tagChanges `json:"tag_configs"`
+	CodeRepoClient    string       `json:"code_repo_client" need:"required" about:"GitHub, GitLab, Bitbucket, OSChina (Gitee) or Simple, which is any clone address; GitCafe has closed"`
+	CodeRepoNamespace string       `json:"code_repo_namespace" about:"whose code it is at the Git host; not with Simple"`
+	CodeRepoName      string       `json:"code_repo_name" about:"not with Simple"`
+	CodeRepoCloneURL  string       `json:"code_repo_clone_url" about:"for Simple: an https://, http:// or ssh:// address without a password"`
+	BuildNode         *string      `json:"build_node" about:"in (if not given) or cn; kept and shown"`
+	EmailEnabled      bool         `json:"email_enabled" about:"an e-mail at the end to whoever asked for the build"`
+	TagConfigs        []tagChanges `json:"tag_configs" about:"one for each tag that is built"`
 }
 
 // tagChanges are what a client may set of a tag configuration; null leaves a part
 // as it is, or as the default.
 type tagChanges struct {
-	ID                 *int64             `json:"id"`
-	DockerRepoTag      *string            `json:"docker_repo_tag"`
-	DockerBuildTag     *string            `json:"docker_build_tag"` // another name of docker_repo_tag
-	DockerfileLocation *string            `json:"dockerfile_location"`
-	CodeRepoType       *string            `json:"code_repo_type"`
-	CodeRepoTypeValue  *string            `json:"code_repo_type_value"`
-	IsActive           *bool              `json:"is_active"`
-	VersionTagging     *int               `json:"version_tagging"`
-	BuildContextPath   *string            `json:"build_context_path"`
-	BuildCacheEnabled  *bool              `json:"build_cache_enabled"`
-	BuildArgs          *map[string]string `json:"build_args"`
-	Platforms          *[]string          `json:"platforms"`
-	BuildSecrets       *[]string          `json:"build_secrets"`
+	ID                 *int64             `json:"id" about:"of the entry that is changed; without one it is a new one"`
+	DockerRepoTag      *string            `json:"docker_repo_tag" about:"latest if not given"`
+	DockerBuildTag     *string            `json:"docker_build_tag" about:"another name of docker_repo_tag"`
+	DockerfileLocation *string            `json:"dockerfile_location" about:"its folder in the code; / if not given"`
+	CodeRepoType       *string            `json:"code_repo_type" about:"branch (if not given) or tag"`
+	CodeRepoTypeValue  *string            `json:"code_repo_type_value" about:"which branch or tag, master if not given; /…/ is a regular expression for pushes, and docker_repo_tag may then hold {sourceref} and {1}"`
+	IsActive           *bool              `json:"is_active" about:"build at each push, by the webhook"`
+	VersionTagging     *int               `json:"version_tagging" about:"a second tag: 0 none, 1 by time, 2 by commit"`
+	BuildContextPath   *string            `json:"build_context_path" about:"a folder in the code; / if not given"`
+	BuildCacheEnabled  *bool              `json:"build_cache_enabled" about:"true if not given"`
+	BuildArgs          *map[string]string `json:"build_args" about:"for ARG"`
+	Platforms          *[]string          `json:"platforms" about:"such as linux/arm64"`
+	BuildSecrets       *[]string          `json:"build_secrets" about:"names of the namespace's secrets, which RUN --mount=type=secret reads"`
 }
 
 // UnmarshalJSON refuses null, which package json takes for an object without fields.

@@ -14,11 +14,11 @@ type member struct {
 
 type newMember struct {
 	Username *string `json:"username"`
-	Role     *string `json:"role"`
+	Role     *string `json:"role" about:"owner, writer or reader"`
 }
 
 type memberChange struct {
-	Role *string `json:"role"`
+	Role *string `json:"role" about:"owner, writer or reader"`
 }
 
 func showMember(m hub.Membership) member { return member{m.Account, m.Role.String(), m.Since} }

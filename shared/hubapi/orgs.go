@@ -17,7 +17,7 @@ type org struct {
 
 type newOrg struct {
 	Name    *string `json:"name"`
-	Company string  `json:"company"`
+	Company string  `json:"company" about:"its name in full; may be empty"`
 }
 
 type orgChange struct {

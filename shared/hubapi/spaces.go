@@ -29,7 +29,7 @@ type quota struct {
 }
 
 type quotaLimit struct {
-	Limit *int64 `json:"limit"` // null or 0 lifts the limit
+	Limit *int64 `json:"limit" about:"bytes; null or 0 lifts the limit"`
 }
 
 func showQuota(q hub.Quota) quota {

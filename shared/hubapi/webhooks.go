@@ -25,9 +25,9 @@ type madeWebhook struct {
 }
 
 type webhookChange struct {
-	URL      *string   `json:"url"`
-	Events   *[]string `json:"events"`
-	Secret   *string   `json:"secret"`
+	URL      *string   `json:"url" about:"a private host must be allowed by whoever runs the hub"`
+	Events   *[]string `json:"events" about:"image:push, build:complete; both if not given"`
+	Secret   *string   `json:"secret" about:"signs deliveries (X-Berth-Signature-256); if not given the hub makes one"`
 	IsActive *bool     `json:"is_active"`
 }
 
@@ -39,9 +39,9 @@ func showHook(k hub.Hook) webhook {
 type delivery struct {
 	ID          string   `json:"id"`
 	Event       string   `json:"event"`
-	Status      string   `json:"status"` // pending, delivered or failed
+	Status      string   `json:"status" about:"pending, delivered or failed"`
 	Attempts    int      `json:"attempts"`
-	StatusCode  *int     `json:"status_code"` // of the last answer; null = none came
+	StatusCode  *int     `json:"status_code" about:"of the last answer; null = none came"`
 	Error       string   `json:"error"`
 	CreatedAt   hub.Time `json:"created_at"`
 	AttemptedAt hub.Time `json:"attempted_at"`

@@ -221,7 +221,7 @@ func head(get object) object {
 		op[name] = value
 	}
 	op["operationId"] = get["operationId"].(string) + "-head"
-	op["summary"] = "The head of: " + get["summary"].(string)
+	op["summary"] = "As GET, without the body: " + get["summary"].(string)
 	bare := object{}
 	for status := range get["responses"].(object) {
 		bare[status] = object{"description": "As GET answers, without the body"}
