@@ -78,16 +78,25 @@ export function BuildPage({ vars }: PageProps) {
 // pause waits that long, and beyond it until somebody looks at the page.
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const end = (f: () => void) => () => {
+    const end = () => {
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", look);
-      f();
+      signal.removeEventListener("abort", leave);
+    };
+    const leave = () => {
+      end();
+      reject(signal.reason);
     };
     const look = () => {
-      if (!document.hidden) end(resolve)();
+      if (document.hidden) return;
+      end();
+      resolve();
     };
-    const timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", look) : end(resolve)()), ms);
-    signal.addEventListener("abort", end(() => reject(signal.reason)), { once: true });
+    const timer = setTimeout(() => {
+      document.addEventListener("visibilitychange", look);
+      look();
+    }, ms);
+    signal.addEventListener("abort", leave);
   });
 }
 
