@@ -82,6 +82,17 @@ func main() {
 		fmt.Println("ESCAPED: sees what passes on its builder's network")
 		syscall.Close(fd)
 	}
+	for name, family := range map[string]int{"AF_ALG": 38, "AF_VSOCK": 40} { // of no network namespace
+		if fd, err := syscall.Socket(family, syscall.SOCK_STREAM, 0); err == nil {
+			fmt.Println("ESCAPED: has a socket of", name)
+			syscall.Close(fd)
+		}
+	}
+	if fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW, 0); err != nil {
+		fmt.Println("ESCAPED into too little: sees no interfaces:", err)
+	} else {
+		syscall.Close(fd)
+	}
 	if err := os.WriteFile("/proc/sys/kernel/core_pattern", []byte("|/tmp/x"), 0); err == nil {
 		fmt.Println("ESCAPED: writes the kernel's settings")
 	}

@@ -37,7 +37,15 @@ func (s *sandbox) runtime(builder, self string) (script string, err error) {
 		return "", fmt.Errorf("the path %q is too long or has a space in it: put the hub's program somewhere else", self)
 	}
 	script = s.place("runtime", builder)
-	return script, errors.Join(os.MkdirAll(filepath.Dir(script), 0o700), os.WriteFile(script, []byte(line), 0o700))
+	if err := os.MkdirAll(filepath.Dir(script), 0o700); err != nil {
+		return "", err
+	}
+	if slices.Contains(s.Platforms, "linux/386") {
+		if err := os.WriteFile(s.place("runtime", oldSockets), nil, 0o600); err != nil {
+			return "", err
+		}
+	}
+	return script, os.WriteFile(script, []byte(line), 0o700)
 }
 
 // Runtime is runc as builders see it. What a builder wants of a step's container is
@@ -83,8 +91,8 @@ func bundleOf(args []string) (bundle string, made bool) {
 
 // confineStep changes the configuration of a step's container, in the format of OCI's
 // runtime specification: the step does not see what passes on the network that it
-// shares with its builder, whose keys pass there. Of buildah's, an error where it
-// shows the step what it should not see.
+// shares with its builder, whose keys pass there, and has no sockets that lead around
+// that network. Of buildah's, an error where it shows the step what it should not see.
 func confineStep(file, dir, builder string) error {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -105,6 +113,12 @@ func confineStep(file, dir, builder string) error {
 	}
 	if whole["process"], err = withoutRawNetwork(whole["process"]); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
+	}
+	if linux, ok := whole["linux"]; ok {
+		_, err := os.Stat(filepath.Join(dir, "runtime", oldSockets))
+		if whole["linux"], err = withoutSockets(linux, err == nil); err != nil {
+			return fmt.Errorf("%s: linux: %w", file, err)
+		}
 	}
 	if b, err = json.Marshal(whole); err != nil {
 		return err
@@ -133,6 +147,63 @@ func withoutRawNetwork(process json.RawMessage) (json.RawMessage, error) {
 		}
 	}
 	return json.Marshal(p)
+}
+
+// sockets are rules by which steps may have sockets of AF_UNIX, AF_INET, AF_INET6 and
+// AF_NETLINK (but NETLINK_AUDIT), without the families that no network namespace
+// confines: such as AF_VSOCK, which leads to the host of a virtual machine.
+const sockets = `[
+	{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]},
+	{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]},
+	{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 10, "op": "SCMP_CMP_EQ"}]},
+	{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 16, "op": "SCMP_CMP_EQ"}, {"index": 2, "value": 9, "op": "SCMP_CMP_NE"}]}
+]`
+
+// oldSockets is a file beside the script that stands for runc: steps may make sockets
+// by socketcall(2), as 32-bit programs do, whose arguments no filter sees.
+const oldSockets = "socketcall"
+
+// withoutSockets is the part of a step's configuration that has its filter of system
+// calls, with a filter that lets those sockets through alone.
+func withoutSockets(linux json.RawMessage, old bool) (json.RawMessage, error) {
+	var l, filter map[string]json.RawMessage
+	if err := json.Unmarshal(linux, &l); err != nil {
+		return nil, err
+	}
+	if l["seccomp"] == nil {
+		return linux, nil // the kernel has no filters
+	}
+	var calls, kept []map[string]json.RawMessage
+	if err := json.Unmarshal(l["seccomp"], &filter); err != nil {
+		return nil, fmt.Errorf("seccomp: %w", err)
+	}
+	if string(filter["defaultAction"]) == `"SCMP_ACT_ALLOW"` {
+		return nil, errors.New("seccomp: what no rule names is allowed")
+	}
+	if err := json.Unmarshal(filter["syscalls"], &calls); err != nil {
+		return nil, fmt.Errorf("seccomp.syscalls: %w", err)
+	}
+	if err := json.Unmarshal([]byte(sockets), &kept); err != nil {
+		return nil, err
+	}
+	for _, call := range calls {
+		var names []string
+		if err := json.Unmarshal(call["names"], &names); err != nil {
+			return nil, fmt.Errorf("seccomp.syscalls.names: %w", err)
+		}
+		names = slices.DeleteFunc(names, func(n string) bool { return n == "socket" || n == "socketcall" && !old })
+		if call["names"], _ = json.Marshal(names); len(names) > 0 {
+			kept = append(kept, call)
+		}
+	}
+	var err error
+	if filter["syscalls"], err = json.Marshal(kept); err != nil {
+		return nil, err
+	}
+	if l["seccomp"], err = json.Marshal(filter); err != nil {
+		return nil, err
+	}
+	return json.Marshal(l)
 }
 
 // stepMount is what a step's container has mounted.

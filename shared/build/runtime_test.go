@@ -41,6 +41,60 @@ func TestConfineStep(t *testing.T) {
 	}
 }
 
+// TestWithoutSockets has a filter of system calls let through sockets of networks
+// alone.
+func TestWithoutSockets(t *testing.T) {
+	const filter = `{"namespaces":[1],"seccomp":{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[` +
+		`{"names":["socket"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":16,"op":"SCMP_CMP_EQ"},{"index":2,"value":9,"op":"SCMP_CMP_EQ"}]},` +
+		`{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":2,"value":9,"op":"SCMP_CMP_NE"}]},` +
+		`{"names":["read","socketcall","socket"],"action":"SCMP_ACT_ALLOW"}]}}`
+	for _, old := range []bool{false, true} {
+		b, err := withoutSockets(json.RawMessage(filter), old)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Namespaces []int
+			Seccomp    struct {
+				DefaultAction string
+				Syscalls      []struct {
+					Names  []string
+					Action string
+					Args   []struct {
+						Index, Value int
+						Op           string
+					}
+				}
+			}
+		}
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Fatal(err)
+		}
+		var allowed []int
+		other := map[string]bool{}
+		for _, c := range got.Seccomp.Syscalls {
+			if c.Action != "SCMP_ACT_ALLOW" {
+				continue
+			}
+			for _, name := range c.Names {
+				if name != "socket" {
+					other[name] = true
+				} else if len(c.Args) > 0 && c.Args[0].Index == 0 && c.Args[0].Op == "SCMP_CMP_EQ" {
+					allowed = append(allowed, c.Args[0].Value)
+				} else {
+					t.Errorf("sockets are allowed by %+v", c)
+				}
+			}
+		}
+		if !reflect.DeepEqual(allowed, []int{1, 2, 10, 16}) || !other["read"] || other["socketcall"] != old || len(got.Namespaces) != 1 || got.Seccomp.DefaultAction == "" || len(got.Seccomp.Syscalls) != 5 {
+			t.Errorf("%v: the filter is %s", old, b)
+		}
+	}
+	if b, err := withoutSockets(json.RawMessage(`{"namespaces":[]}`), false); err != nil || string(b) != `{"namespaces":[]}` {
+		t.Errorf("without a filter: %s, %v", b, err)
+	}
+}
+
 func TestBundleOf(t *testing.T) {
 	for args, want := range map[string]string{
 		"--log x create --bundle /a --pid-file p id": "/a true",
