@@ -96,6 +96,7 @@ func TestConsole(t *testing.T) {
 
 	consoleTokens(t, hub, b, image, with)
 	consoleOthers(t, hub, b)
+	consoleAccounts(t, hub, b)
 
 	// Signing out takes the token from the hub too.
 	token := b.token()
@@ -189,6 +190,28 @@ func consoleOthers(t *testing.T, hub *server, b *tab) {
 	b.at("/namespaces/admin")
 	b.see("admin/hidden is deleted")
 	hub.call(t, http.StatusNotFound, "GET", "/v1/repositories/admin/hidden", "")
+}
+
+// consoleAccounts makes an account as an administrator, gives it another password, and
+// locks it.
+func consoleAccounts(t *testing.T, hub *server, b *tab) {
+	b.visit("/admin")
+	b.fill("User name", "alice")
+	b.fill("Password", "a long password")
+	b.press("Make the account")
+	b.press("New password for alice")
+	b.see("Tell it by a safe way")
+	b.fill("New password", "another password")
+	b.press("Give it")
+	b.see("alice has a new password")
+	alice := hub.as("alice", "another password")
+	alice.call(t, http.StatusOK, "GET", "/v1/auth/profile", "")
+	b.press("Lock alice")
+	b.see("Lock alice?")
+	b.press("Lock the account")
+	b.see("alice is locked")
+	alice.call(t, http.StatusUnauthorized, "GET", "/v1/auth/profile", "")
+	b.see("Unlock")
 }
 
 const evil = `<img src=x onerror=alert(1)><script>alert(2)</script>"'><svg onload=alert(3)>`

@@ -17,6 +17,11 @@ export interface Profile {
   created_at: string | null;
 }
 
+// Account is one as administrators see it.
+export interface Account extends Profile {
+  is_locked: boolean;
+}
+
 export type Role = "owner" | "writer" | "reader";
 
 export interface Org {

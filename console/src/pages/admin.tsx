@@ -3,8 +3,8 @@ import { send } from "../api.ts";
 import { Title, Problem, say, Tabs, useAction } from "../ui.tsx";
 import { root } from "../router.ts";
 import type { PageProps } from "../app.tsx";
+import { Accounts } from "./accounts.tsx";
 import { Audit } from "./audit.tsx";
-import { NewAccount } from "./signin.tsx";
 
 // Admin is what administrators of the hub do.
 export function Admin({ at }: PageProps) {
@@ -23,10 +23,7 @@ export function Admin({ at }: PageProps) {
       ) : part === "audit" ? (
         <Audit path="/v1/audit" />
       ) : (
-        <section>
-          <h2>New account</h2>
-          <NewAccount action="Make the account" then={async () => {}} />
-        </section>
+        <Accounts />
       )}
     </>
   );

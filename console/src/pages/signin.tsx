@@ -71,7 +71,7 @@ export function NewAccount({ action, then }: { action: string; then: (name: stri
       action={action}
       run={async () => {
         const made = await send<Profile>("POST", "/v1/auth/register", { username: name, password, email, realname });
-        setPassword("");
+        for (const empty of [setName, setEmail, setRealname, setPassword]) empty("");
         await then(made.username, password);
         say(`The account ${made.username} is made`);
       }}
