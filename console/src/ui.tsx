@@ -8,13 +8,16 @@ import { asRefused, type Loaded, type Pages } from "./load.ts";
 import { go, here, root } from "./router.ts";
 import { session } from "./session.ts";
 
-// Title is a page's heading, which a new page moves the focus to.
+// Title is a page's heading, which a new page moves the focus to, unless one of its
+// fields has it.
 export function Title({ children, text, aside }: { children?: ComponentChildren; text: string; aside?: ComponentChildren }) {
   const ref = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${text} · Berth`;
   }, [text]);
-  useEffect(() => ref.current?.focus({ preventScroll: true }), []);
+  useEffect(() => {
+    if (!document.activeElement?.closest("main")) ref.current?.focus({ preventScroll: true });
+  }, []);
   return (
     <header class="title">
       <h1 tabIndex={-1} ref={ref}>
