@@ -146,6 +146,9 @@ func (a *app) wantRights(t *testing.T, prefix, name string, n web.Needs, e route
 			add(on, "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem")
 		}
 	}
+	if n.LogIns && !slices.Contains(n.Write, store.Repositories) {
+		add(ours+"dynamodb:"+here+"table/"+prefix+"-repositories", "dynamodb:UpdateItem")
+	}
 	bucket := ours + "s3:::" + prefix + "-layers-<AWS::AccountId>-<AWS::Region>"
 	if n.Layers != web.NoLayers {
 		add(bucket, "s3:ListBucket")

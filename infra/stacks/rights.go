@@ -21,7 +21,8 @@ func policy(statements ...map[string]any) map[string]any {
 // it is made of.
 var (
 	readRecords  = []string{"dynamodb:BatchGetItem", "dynamodb:Query"}
-	writeRecords = append(slices.Clone(readRecords), "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem")
+	putRecords   = []string{"dynamodb:UpdateItem"}
+	writeRecords = slices.Concat(readRecords, putRecords, []string{"dynamodb:ConditionCheckItem", "dynamodb:DeleteItem"})
 	readLayers   = []string{"s3:GetObject"}
 	writeLayers  = append(slices.Clone(readLayers), "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:ListMultipartUploadParts", "s3:PutObject")
 )
@@ -43,6 +44,9 @@ func (a *app) rights(n web.Needs) []map[string]any {
 	}
 	if len(writes) > 0 {
 		all = append(all, statement(writeRecords, writes))
+	}
+	if n.LogIns && !slices.Contains(n.Write, store.Repositories) {
+		all = append(all, statement(putRecords, []string{a.tableARN(store.Repositories)}))
 	}
 	layers, tails := a.bucketARN()+"/"+cloud.LayerPrefix+"*", a.bucketARN()+"/"+cloud.TailPrefix+"*"
 	switch n.Layers {

@@ -147,6 +147,7 @@ const (
 type Needs struct {
 	Read    []store.Table
 	Write   []store.Table // implies reading
+	LogIns  bool          // counts failed log-ins: puts items of the table repositories
 	Layers  Rights
 	Secrets bool    // seals or opens stored secrets
 	Builds  bool    // starts, stops or looks at builds
@@ -229,8 +230,9 @@ func (r *Route) patterns() []string {
 // and failed log-ins are counted.
 func (r *Route) All() Needs {
 	n := r.Needs
-	if !slices.Contains(n.Write, store.Repositories) {
-		n.Write = append(slices.Clone(n.Write), store.Repositories)
+	n.LogIns = true
+	if !slices.Contains(n.Write, store.Repositories) && !slices.Contains(n.Read, store.Repositories) {
+		n.Read = append(slices.Clone(n.Read), store.Repositories)
 	}
 	return n
 }
