@@ -2,6 +2,7 @@
 // of its logic on what the same compiler makes of them.
 
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -29,7 +30,10 @@ async function site() {
   });
   const made = Object.keys(metafile.outputs);
   const named = (name) => "/console/" + made.find((f) => f.startsWith(`.make/assets/${name}-`)).replace(".make/", "");
+  const notices = await licences(Object.keys(metafile.inputs));
+  const licencesFile = `assets/licences-${createHash("sha256").update(notices).digest("hex").slice(0, 8)}.txt`;
   const page = (await readFile("src/index.html", "utf8"))
+    .replace("{licences}", "/console/" + licencesFile)
     .replace("{icon}", named("icon"))
     .replace("{style}", named("style"))
     .replace("{script}", named("console"));
@@ -38,9 +42,25 @@ async function site() {
   await mkdir("dist/assets", { recursive: true });
   const pack = (bytes) => gzipSync(bytes, { level: 9 });
   for (const f of made) await writeFile(f.replace(".make/", "dist/") + ".gz", pack(await readFile(f)));
+  await writeFile(`dist/${licencesFile}.gz`, pack(notices));
   await writeFile("dist/index.html.gz", pack(page));
   await rm(".make", { recursive: true });
   for (const f of made) console.log(`${String(metafile.outputs[f].bytes).padStart(8)} ${f.replace(".make/", "")}`);
+}
+
+// licences are the terms of the packages that inputs are of, which want to go with every
+// copy. A package without any is not built in.
+async function licences(inputs) {
+  const names = [...new Set(inputs.flatMap((f) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(f)?.[1] ?? []))].sort();
+  let all = "The web console contains these packages.\n";
+  for (const name of names) {
+    const folder = `node_modules/${name}/`;
+    const { version } = JSON.parse(await readFile(folder + "package.json", "utf8"));
+    const terms = (await readdir(folder)).find((f) => /^licen[cs]e/i.test(f));
+    if (!terms) throw new Error(`${name} has no file with its licence`);
+    all += `\n${"-".repeat(72)}\n${name} ${version}\n\n${(await readFile(folder + terms, "utf8")).trim()}\n`;
+  }
+  return all;
 }
 
 async function test() {

@@ -28,6 +28,7 @@ func site(t *testing.T) console.Site {
 	t.Helper()
 	s, err := console.Open(fstest.MapFS{
 		".keep": {}, "index.html.gz": pack(t, "<p>the page"), "assets/console-X.js.gz": pack(t, "let x"), "assets/style-X.css.gz": pack(t, "a {}"),
+		"assets/licences-X.txt.gz": pack(t, "MIT"),
 	})
 	if err != nil || !s.Has() {
 		t.Fatalf("%v, %v", s.Has(), err)
@@ -55,6 +56,7 @@ func TestServe(t *testing.T) {
 		{"assets", "text/html; charset=utf-8", "no-cache", "<p>the page"},
 		{"assets/console-X.js", "text/javascript; charset=utf-8", "public, max-age=31536000, immutable", "let x"},
 		{"assets/style-X.css", "text/css; charset=utf-8", "public, max-age=31536000, immutable", "a {}"},
+		{"assets/licences-X.txt", "text/plain; charset=utf-8", "public, max-age=31536000, immutable", "MIT"},
 	} {
 		for _, takes := range []string{"", "gzip", "br, gzip;q=0.5", "gzip;q=0, br", "deflate"} {
 			packed := takes == "gzip" || takes == "br, gzip;q=0.5"
