@@ -22,6 +22,12 @@ func TestConsole(t *testing.T) {
 	b := open(t, browser(t), hub.base)
 	b.visit("/")
 	b.see("This hub has no public repositories yet")
+	terms := admin.call(t, http.StatusOK, "GET", strings.TrimPrefix(b.eval(`document.querySelector("footer a[href$='.txt']").href`), hub.base), "")
+	for _, name := range []string{"preact ", "markdown-it ", "Permission is hereby granted"} {
+		if !strings.Contains(string(terms.body), name) {
+			t.Errorf("the licences of what the console contains have no %q", name)
+		}
+	}
 
 	// A wrong password is told in the hub's words, and lets nobody in.
 	b.press("Sign in")
@@ -216,7 +222,7 @@ func consoleAccounts(t *testing.T, hub *server, b *tab) {
 
 const evil = `<img src=x onerror=alert(1)><script>alert(2)</script>"'><svg onload=alert(3)>`
 
-// Whatever people write is text, in every place that shows it.
+// Whatever people write is text, in every place that shows it, and no wider than a phone.
 func TestConsoleShowsTextAsText(t *testing.T) {
 	hub := theHub(t)
 	c := hub.account(t)
@@ -241,14 +247,17 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 		}
 	}
 	b.signIn(c)
+	b.do(chromedp.EmulateViewport(320, 640))
 	for _, p := range []struct{ path, shows string }{
 		{"/?q=" + c.user, "onload=alert(3)"},
 		{"/?q=%3Cscript%3Ealert(1)%3C/script%3E", "<script>alert(1)</script>"},
 		{"/namespaces/" + c.user, "onload=alert(3)"},
 		{"/repositories/" + repo, "the end"},
 		{"/repositories/" + repo + "/settings", "Immutable tags"},
+		{"/repositories/" + repo + "/tags", "v1"},
 		{"/repositories/" + repo + "/tags/%3Cimg%20src=x%20onerror=alert(1)%3E", "<img src=x onerror=alert(1)>"},
 		{"/organisations", "onload=alert(3)"},
+		{"/namespaces/" + org + "/members", "Add a member"},
 		{"/account", "Present password"},
 		{"/account/tokens", "<script>alert(2)</script>"},
 		{"/namespaces/" + c.user + "/webhooks", "hooks.example"},
@@ -260,6 +269,9 @@ func TestConsoleShowsTextAsText(t *testing.T) {
 		b.visit(p.path)
 		b.see(p.shows)
 		b.clean()
+		if width := b.eval("document.documentElement.scrollWidth"); width != "320" {
+			t.Errorf("%s is %s pixels wide where the window has 320", p.path, width)
+		}
 	}
 	b.visit("/repositories/" + repo)
 	b.see("the end")

@@ -16,6 +16,11 @@ export class Refused extends Error {
   }
 }
 
+// passing tells errors that the same request may not meet again.
+export function passing(e: unknown): boolean {
+  return e instanceof Refused && (e.status === 0 || e.status === 429 || e.status >= 500);
+}
+
 export interface Answer<T> {
   body: T;
   next: string | null; // path of what follows, by the header Link
@@ -29,33 +34,39 @@ interface Options {
   ownPassword?: boolean; // a 401 may be about a password in the body: the session stays
 }
 
+// patience is for how many milliseconds an answer to a GET is waited for: where a network
+// goes without a word, nothing else ends it.
+const patience = 60_000;
+
 export async function ask<T>(method: string, path: string, options: Options = {}): Promise<Answer<T>> {
   const headers: Record<string, string> = { Accept: "application/json" };
   const by = options.basic ? null : session();
   if (options.basic) headers.Authorization = "Basic " + base64(options.basic.join(":"));
   else if (by) headers.Authorization = "Bearer " + by.token;
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
+  const ends = [options.signal, method === "GET" ? AbortSignal.timeout(patience) : undefined];
   let response: Response;
+  let text: string;
   try {
     response = await fetch(path, {
       method,
       headers,
       body: options.body === undefined ? undefined : JSON.stringify(options.body),
-      signal: options.signal,
+      signal: AbortSignal.any(ends.filter((s) => s !== undefined)),
       credentials: "omit", // with any other the browser would ask for a password by itself
       cache: "no-store",
     });
+    text = await response.text(); // the network may go in the middle of it too
   } catch (e) {
     if (options.signal?.aborted) throw e;
     throw new Refused(0, "no_answer", "The hub does not answer.");
   }
   if (!response.ok) {
     const given = options.basic !== undefined || options.ownPassword === true;
-    const refused = await refusal(response, given);
+    const refused = refusal(response, text, given);
     if (refused.status === 401 && by && !given && session()?.token === by.token) setSession(null);
     throw refused;
   }
-  const text = response.status === 204 ? "" : await response.text();
   const total = response.headers.get("X-Total-Count");
   return {
     body: (text === "" ? undefined : JSON.parse(text)) as T,
@@ -72,11 +83,11 @@ export async function send<T>(method: string, path: string, body?: unknown): Pro
   return (await ask<T>(method, path, { body })).body;
 }
 
-async function refusal(r: Response, passwordGiven: boolean): Promise<Refused> {
+function refusal(r: Response, text: string, passwordGiven: boolean): Refused {
   let code = "";
   let message = `The hub answered ${r.status} ${r.statusText}`.trim() + ".";
   try {
-    const first = (await r.json()).errors[0];
+    const first = JSON.parse(text).errors[0];
     code = String(first.code);
     message = sentence(String(first.message));
   } catch {
@@ -118,7 +129,13 @@ export function nextLink(header: string | null): string | null {
 }
 
 export function path(strings: TemplateStringsArray, ...parts: string[]): string {
-  return strings.reduce((s, t, i) => s + encodeURIComponent(parts[i - 1] ?? "") + t);
+  return strings.reduce((s, t, i) => s + segment(parts[i - 1] ?? "") + t);
+}
+
+// segment is a name as one part of a path. No way to write them keeps . and .. from
+// leading elsewhere; nothing has these names, so what they become is not found.
+function segment(name: string): string {
+  return /^\.{1,2}$/.test(name) ? encodeURIComponent(`(${name})`) : encodeURIComponent(name);
 }
 
 export function query(params: Record<string, string | number | undefined>): string {

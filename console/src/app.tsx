@@ -1,7 +1,7 @@
 // The frame around every page, and which page an address leads to.
 
 import type { ComponentChildren, FunctionComponent } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useErrorBoundary, useRef, useState } from "preact/hooks";
 import { signOut } from "./api.ts";
 import { keys, Keys } from "./keys.tsx";
 import { asRefused } from "./load.ts";
@@ -20,7 +20,7 @@ import { Tokens } from "./pages/tokens.tsx";
 import { go, root, usePlace, type Place } from "./router.ts";
 import { useSession } from "./session.ts";
 import { setTheme, theme, type Theme } from "./theme.ts";
-import { say, signInPath, Title, Voice } from "./ui.tsx";
+import { Problem, say, signInPath, Title, Voice } from "./ui.tsx";
 
 export interface PageProps {
   at: Place;
@@ -83,11 +83,28 @@ export function App() {
       </a>
       <Top at={at} />
       <main id="main" tabIndex={-1} ref={main}>
-        {needs ? null : <Page at={at} vars={page ? match(page[0], at.path)! : []} key={at.path + (who?.username ?? "")} />}
+        {needs ? null : (
+          <Whole key={at.path + (who?.username ?? "")}>
+            <Page at={at} vars={page ? match(page[0], at.path)! : []} />
+          </Whole>
+        )}
       </main>
       <Foot />
       <Voice />
       <Keys />
+    </>
+  );
+}
+
+// Whole is a page, or what stands in its place where it cannot be shown: of a hub that is
+// newer or older than this page, for example.
+function Whole({ children }: { children: ComponentChildren }) {
+  const [error] = useErrorBoundary();
+  if (error === undefined) return <>{children}</>;
+  return (
+    <>
+      <Title text="This page cannot be shown" />
+      <Problem error={asRefused(error)} retry={() => location.reload()} />
     </>
   );
 }
@@ -189,6 +206,9 @@ function Foot() {
     <footer>
       <a href="/openapi.json" target="_blank" rel="noopener">
         API
+      </a>
+      <a href={document.querySelector<HTMLLinkElement>("link[rel=license]")?.href} target="_blank" rel="noopener">
+        Licences
       </a>
       <button type="button" class="plain" onClick={() => dispatchEvent(new Event("berth-keys"))}>
         Keyboard

@@ -180,18 +180,20 @@ interface ConfirmProps {
   title: string;
   action: string;
   type?: string; // what must be typed before
-  run: () => Promise<void>; // true to its word: it failed if it throws
+  closed?: () => void; // the dialog is over, whatever came of it
+  run: () => Promise<void>; // it failed if it throws
   children: ComponentChildren; // what will happen
   label?: string;
 }
 
 // Confirm is a button for what destroys something. It asks before it does.
-export function Confirm({ button, title, action, type, run, children, label }: ConfirmProps) {
+export function Confirm({ button, title, action, type, closed, run, children, label }: ConfirmProps) {
   const [open, set] = useState(false);
   const [typed, setTyped] = useState("");
   const close = () => {
     set(false);
     setTyped("");
+    closed?.();
   };
   return (
     <>

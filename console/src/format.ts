@@ -21,6 +21,11 @@ export function bytes(text: string): number {
   return Math.round(Number(m[1]) * 1024 ** ["", "k", "m", "g", "t"].indexOf(m[2]!.toLowerCase()));
 }
 
+// written is a size as bytes reads it back, to the byte.
+export function written(n: number): string {
+  return bytes(size(n)) === n ? size(n) : String(n);
+}
+
 const steps: [seconds: number, name: string][] = [
   [365.25 * 86400, "year"],
   [30.44 * 86400, "month"],

@@ -1,11 +1,11 @@
 // Reading from the hub, as pages do it.
 
 import { useEffect, useState } from "preact/hooks";
-import { ask, get, local, Refused } from "./api.ts";
+import { ask, get, local, passing, Refused } from "./api.ts";
 import type { Page } from "./types.ts";
 
 export interface Loaded<T> {
-  data: T | undefined; // the last that came; stays while it is read again
+  data: T | undefined; // the last that came; stays while it is read again, also in vain if that may pass
   error: Refused | undefined;
   loading: boolean;
   reload: () => void;
@@ -20,9 +20,11 @@ export function useLoad<T>(key: string | null, read: (signal: AbortSignal) => Pr
     const stop = new AbortController();
     set((s) => ({ key, data: s.key === key ? s.data : undefined, loading: true }));
     read(stop.signal).then(
-      (data) => set({ key, data, loading: false }),
+      (data) => {
+        if (!stop.signal.aborted) set({ key, data, loading: false });
+      },
       (e) => {
-        if (!stop.signal.aborted) set({ key, error: asRefused(e), loading: false });
+        if (!stop.signal.aborted) set((s) => ({ key, data: passing(e) ? s.data : undefined, error: asRefused(e), loading: false }));
       },
     );
     return () => stop.abort();

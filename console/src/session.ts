@@ -29,8 +29,12 @@ export function session(): Session | null {
 
 export function setSession(s: Session | null): void {
   current = s;
-  if (s) sessionStorage.setItem(key, JSON.stringify(s));
-  else sessionStorage.removeItem(key);
+  try {
+    if (s) sessionStorage.setItem(key, JSON.stringify(s));
+    else sessionStorage.removeItem(key);
+  } catch {
+    // storage may be forbidden: the session then ends when the page is loaded anew
+  }
   for (const tell of listeners) tell();
 }
 

@@ -84,29 +84,28 @@ export function Waiting() {
 // List shows a page of a list, with the way to its others.
 export function List<T>({ of, empty, children }: { of: Pages<T>; empty: ComponentChildren; children: (entries: T[]) => ComponentChildren }) {
   return (
-    <Load of={of}>
-      {(entries) => (
-        <>
-          {entries.length === 0 && !of.previous ? <div class="empty">{empty}</div> : children(entries)}
-          <Pager of={of} shown={entries.length} />
-        </>
-      )}
-    </Load>
+    <>
+      <Load of={of}>{(entries) => (entries.length === 0 && !of.previous ? <div class="empty">{empty}</div> : children(entries))}</Load>
+      <Pager of={of} />
+    </>
   );
 }
 
-export function Pager<T>({ of, shown }: { of: Pages<T>; shown: number }) {
+// Pager keeps its buttons, and with them the keyboard's place, while a page is read, and
+// the way back from a page that is there no more.
+function Pager<T>({ of }: { of: Pages<T> }) {
   if (!of.next && !of.previous) return null;
+  const shown = of.data?.length ?? 0;
   return (
     <nav class="pager" aria-label="Pages">
-      <button type="button" disabled={!of.previous || of.loading} onClick={() => of.previous?.()}>
+      <button type="button" aria-disabled={!of.previous} onClick={() => of.previous?.()}>
         ← Previous
       </button>
       <span role="status">
-        {(of.from + 1).toLocaleString("en")}–{(of.from + shown).toLocaleString("en")}
-        {of.total !== null && ` of ${of.total.toLocaleString("en")}`}
+        {shown > 0 && `${(of.from + 1).toLocaleString("en")}–${(of.from + shown).toLocaleString("en")}`}
+        {shown > 0 && of.total !== null && ` of ${of.total.toLocaleString("en")}`}
       </span>
-      <button type="button" disabled={!of.next || of.loading} onClick={() => of.next?.()}>
+      <button type="button" aria-disabled={!of.next} onClick={() => of.next?.()}>
         Next →
       </button>
     </nav>

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { local, nextLink, path, query } from "../src/api.ts";
+import { get, local, nextLink, passing, path, query, Refused } from "../src/api.ts";
 import { pairs, words } from "../src/pages/tagconfig.tsx";
 import { paired } from "../src/pages/tag.tsx";
 import { back } from "../src/router.ts";
@@ -15,6 +17,9 @@ test("pages are asked of where the console came from, whatever the hub calls its
 
 test("what people write stays within its part of a path", () => {
   assert.equal(path`/v1/orgs/${"a/../b?c#d"}/members/${"é"}`, "/v1/orgs/a%2F..%2Fb%3Fc%23d/members/%C3%A9");
+  for (const dots of [".", ".."]) {
+    assert.ok(new URL(path`/v1/orgs/acme/members/${dots}`, "http://hub.invalid").pathname.startsWith("/v1/orgs/acme/members/"), dots);
+  }
   assert.equal(query({ q: "a&b=c", page: 2, none: undefined, empty: "" }), "?q=a%26b%3Dc&page=2");
   assert.equal(query({}), "");
 });
@@ -39,4 +44,40 @@ test("steps that made a layer stand beside it", () => {
     rows.map((r) => [r.step?.created_by, r.layer?.digest]),
     [["ADD", "a"], ["ENV", undefined], ["RUN", "b"], [undefined, "c"]],
   );
+});
+
+// refused is what becomes of an answer that a server gives.
+async function refused(answer: (w: ServerResponse) => void): Promise<Refused> {
+  const server = createServer((_, w) => answer(w)).listen(0, "127.0.0.1");
+  await new Promise((up) => server.once("listening", up));
+  try {
+    await get(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/builds`);
+  } catch (e) {
+    assert.ok(e instanceof Refused, String(e));
+    return e;
+  } finally {
+    server.close();
+  }
+  throw new Error("it is not refused");
+}
+
+test("an answer that breaks off is none, and may come whole the next time", async () => {
+  for (const answer of [
+    (w: ServerResponse) => w.destroy(),
+    (w: ServerResponse) => {
+      w.writeHead(200, { "Content-Length": "1000" });
+      w.write("[", () => w.destroy());
+    },
+  ]) {
+    const e = await refused(answer);
+    assert.equal(e.status, 0, e.message);
+    assert.ok(passing(e));
+  }
+});
+
+test("refusals are told in the hub's words, and in plain ones where another answers", async () => {
+  const e = await refused((w) => w.writeHead(403).end('{"errors":[{"code":"denied","message":"you may not"}]}'));
+  assert.deepEqual([e.status, e.code, e.message, passing(e)], [403, "denied", "you may not.", false]);
+  const other = await refused((w) => w.writeHead(502, { "Retry-After": "7" }).end("<html>"));
+  assert.deepEqual([other.status, other.message, other.wait, passing(other)], [502, "The hub answered 502 Bad Gateway.", 7, true]);
 });

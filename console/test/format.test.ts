@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, command, duration, short, size } from "../src/format.ts";
+import { ago, bytes, command, duration, short, size, written } from "../src/format.ts";
 
 test("sizes", () => {
   for (const [n, want] of [
@@ -25,6 +25,9 @@ test("sizes", () => {
     ["-1", NaN],
   ] as const) {
     assert.deepEqual(bytes(text), want);
+  }
+  for (const n of [0, 1, 500, 1000, 1_000_000_000, 20 * 1024 ** 3, 1_234_567_890, 1.5 * 1024 ** 4]) {
+    assert.equal(bytes(written(n)), n, "a limit that is only looked at stays what it is");
   }
 });
 

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, path, Refused, send } from "../api.ts";
+import { get, passing, path, Refused, send } from "../api.ts";
 import type { PageProps } from "../app.tsx";
 import { Confirm } from "../form.tsx";
 import { follow, over, shown } from "../follow.ts";
@@ -54,7 +54,7 @@ export function BuildPage({ vars }: PageProps) {
           }),
         lost: (e) => setLost(e !== null),
       },
-      (e) => e instanceof Refused && (e.status === 0 || e.status === 429 || e.status >= 500),
+      passing,
     ).catch((e) => {
       if (!leaving.signal.aborted) setError(asRefused(e));
     });

@@ -98,10 +98,10 @@ export function BuildList({ path, empty, bare }: { path: string; empty: Componen
   const list = usePages<Build>(path + (status && (path.includes("?") ? "&" : "?") + query({ status }).slice(1)));
   const going = list.data?.some((b) => b.is_removable) ?? false;
   useEffect(() => {
-    if (!going) return;
+    if (!going || list.loading) return;
     const timer = setInterval(() => document.hidden || list.reload(), 5000);
     return () => clearInterval(timer);
-  }, [going, path, status]);
+  }, [going, list.loading]);
   return (
     <>
       <div class="filter">

@@ -3,9 +3,10 @@ import { path, send } from "../api.ts";
 import { Choice, Confirm, Form, Input } from "../form.tsx";
 import { usePages } from "../load.ts";
 import { forgetOrgs, type Rights } from "../mine.ts";
+import { root } from "../router.ts";
 import { session } from "../session.ts";
 import type { Member } from "../types.ts";
-import { List, Problem, say, Time, useAction } from "../ui.tsx";
+import { leave, List, Problem, say, Time, useAction } from "../ui.tsx";
 
 const roles: [string, string][] = [
   ["reader", "reader: pulls"],
@@ -30,48 +31,50 @@ export function Members({ org, rights }: { org: string; rights: Rights }) {
       <Problem error={changed.error} />
       <List of={list} empty={<p>{org} has no members.</p>}>
         {(all) => (
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Account</th>
-                <th scope="col">Role</th>
-                <th scope="col">Since</th>
-                {owner && (
-                  <th scope="col">
-                    <span class="unseen">Actions</span>
-                  </th>
-                )}
-              </tr>
-            </thead>
-            <tbody>
-              {all.map((m) => (
-                <tr key={m.username}>
-                  <td>{m.username}</td>
-                  <td>
-                    {owner ? (
-                      <select aria-label={`Role of ${m.username}`} value={m.role} disabled={changed.busy} onChange={(e) => void setRole(m, e.currentTarget.value)}>
-                        {roles.map(([v]) => (
-                          <option value={v} key={v}>
-                            {v}
-                          </option>
-                        ))}
-                      </select>
-                    ) : (
-                      m.role
-                    )}
-                  </td>
-                  <td>
-                    <Time at={m.since} />
-                  </td>
+          <div class="wide">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Account</th>
+                  <th scope="col">Role</th>
+                  <th scope="col">Since</th>
                   {owner && (
-                    <td class="end">
-                      <Remove org={org} member={m} done={list.reload} />
-                    </td>
+                    <th scope="col">
+                      <span class="unseen">Actions</span>
+                    </th>
                   )}
                 </tr>
-              ))}
-            </tbody>
-          </table>
+              </thead>
+              <tbody>
+                {all.map((m) => (
+                  <tr key={m.username}>
+                    <td>{m.username}</td>
+                    <td>
+                      {owner ? (
+                        <select aria-label={`Role of ${m.username}`} value={m.role} disabled={changed.busy} onChange={(e) => void setRole(m, e.currentTarget.value)}>
+                          {roles.map(([v]) => (
+                            <option value={v} key={v}>
+                              {v}
+                            </option>
+                          ))}
+                        </select>
+                      ) : (
+                        m.role
+                      )}
+                    </td>
+                    <td>
+                      <Time at={m.since} />
+                    </td>
+                    {owner && (
+                      <td class="end">
+                        <Remove org={org} member={m} done={list.reload} />
+                      </td>
+                    )}
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
         )}
       </List>
       {owner && <Add org={org} done={list.reload} />}
@@ -89,8 +92,12 @@ function Remove({ org, member, done }: { org: string; member: Member; done: () =
       action={self ? "Leave" : "Remove"}
       run={async () => {
         await send("DELETE", path`/v1/orgs/${org}/members/${member.username}`);
-        say(`${member.username} is no member of ${org} any more`);
         forgetOrgs();
+        if (self) {
+          leave(`${root}/organisations`, `You are no member of ${org} any more`);
+          return;
+        }
+        say(`${member.username} is no member of ${org} any more`);
         done();
       }}
     >

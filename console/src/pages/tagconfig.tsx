@@ -73,7 +73,8 @@ export function TagFields({ of: t, set }: { of: Draft; set: (t: Draft) => void }
       </div>
       <Input label="Tag of the image" value={t.docker_repo_tag} set={(v) => change({ docker_repo_tag: v })} required />
       <Check label="Build at every push" value={t.is_active} set={(v) => change({ is_active: v })} hint="The Git host tells of pushes by a webhook, whose address is shown once this is saved." />
-      <details>
+      {/* what is wrong in there could not be shown */}
+      <details onInvalidCapture={(e) => (e.currentTarget.open = true)}>
         <summary>More</summary>
         <div class="pair">
           <Input label="Folder of the Dockerfile" value={t.dockerfile_location} set={(v) => change({ dockerfile_location: v })} required />

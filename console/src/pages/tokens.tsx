@@ -108,9 +108,9 @@ function Row({ token: t, done }: { token: Token; done: () => void }) {
             label={`Revoke ${t.name}`}
             title={`Revoke ${t.name}?`}
             action="Revoke the token"
+            closed={() => setPassword("")}
             run={async () => {
               await ask("DELETE", path`/v1/tokens/${t.id}`, { basic: [session()?.username ?? "", password] });
-              setPassword("");
               say(`${t.name} is revoked`);
               done();
             }}

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { path, send } from "../api.ts";
 import { Form, Input } from "../form.tsx";
-import { bytes, size } from "../format.ts";
+import { bytes, size, written } from "../format.ts";
 import { useGet } from "../load.ts";
 import type { Rights } from "../mine.ts";
 import type { Quota } from "../types.ts";
@@ -33,7 +33,7 @@ export function Usage({ namespace, rights }: { namespace: string; rights: Rights
 }
 
 function Limit({ at, quota, saved }: { at: string; quota: Quota; saved: () => void }) {
-  const [text, set] = useState(quota.limit === null ? "" : size(quota.limit));
+  const [text, set] = useState(quota.limit === null ? "" : written(quota.limit));
   const limit = text.trim() === "" ? null : bytes(text);
   return (
     <Form
@@ -45,7 +45,7 @@ function Limit({ at, quota, saved }: { at: string; quota: Quota; saved: () => vo
         saved();
       }}
     >
-      <Input label="Limit" value={text} set={set} placeholder="none" hint={Number.isNaN(limit) ? "Write it as 20 GiB or 500 MB." : "As 20 GiB. Empty for none. Pushes that would pass it are refused."} />
+      <Input label="Limit" value={text} set={set} placeholder="none" hint={Number.isNaN(limit) ? "Write it as 20 GiB or 500 MiB." : "As 20 GiB. Empty for none. Pushes that would pass it are refused."} />
     </Form>
   );
 }
