@@ -9,19 +9,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
 // tab is a page of a browser. Whatever it complains of, and whatever opens a dialog of
 // the browser's, fails the test.
 type tab struct {
-	t    *testing.T
-	ctx  context.Context
-	base string
+	t      *testing.T
+	ctx    context.Context
+	base   string
+	shared cdp.BrowserContextID // what it shares with other tabs
 }
 
 // patience is how long a page may take to show what is waited for, on a busy machine.
@@ -57,10 +60,35 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
-// open is a new tab, in which nobody is signed in although others are.
+// open is a new tab, in which nobody is signed in although others are: it shares
+// nothing with them, as if it were another browser's.
 func open(t *testing.T, browser context.Context, base string) *tab {
 	t.Helper()
-	ctx, stop := chromedp.NewContext(browser)
+	own, err := target.CreateBrowserContext().Do(toBrowser(browser))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openTab(t, browser, base, own)
+}
+
+// toBrowser is for commands to the browser rather than to a tab.
+func toBrowser(ctx context.Context) context.Context {
+	return cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser)
+}
+
+// another is one more tab that shares with this one what tabs share.
+func (b *tab) another() *tab {
+	b.t.Helper()
+	return openTab(b.t, b.ctx, b.base, b.shared)
+}
+
+func openTab(t *testing.T, browser context.Context, base string, shared cdp.BrowserContextID) *tab {
+	t.Helper()
+	id, err := target.CreateTarget("about:blank").WithBrowserContextID(shared).WithNewWindow(true).Do(toBrowser(browser))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := chromedp.NewContext(browser, chromedp.WithTargetID(id))
 	var mu sync.Mutex
 	var complaints []string
 	complain := func(format string, args ...any) {
@@ -82,7 +110,7 @@ func open(t *testing.T, browser context.Context, base string) *tab {
 			complain("a dialog says %q", e.Message)
 		}
 	})
-	b := &tab{t: t, ctx: ctx, base: base}
+	b := &tab{t: t, ctx: ctx, base: base, shared: shared}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the page shows, at %s:\n%s", b.eval("location.href"), b.eval("document.body.innerText"))

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -19,7 +20,8 @@ func TestConsole(t *testing.T) {
 	if !strings.Contains(hub.out, hub.base) {
 		t.Errorf("the hub prints %q", hub.out)
 	}
-	b := open(t, browser(t), hub.base)
+	chromium := browser(t)
+	b := open(t, chromium, hub.base)
 	b.visit("/")
 	b.see("This hub has no public repositories yet")
 	terms := admin.call(t, http.StatusOK, "GET", strings.TrimPrefix(b.eval(`document.querySelector("footer a[href$='.txt']").href`), hub.base), "")
@@ -69,6 +71,8 @@ func TestConsole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.visit("/repositories/admin/shop")
+	b.see("docker pull " + image + ":v2") // there is no latest
 	b.press("Tags")
 	b.see("v1", "v2", digest.Hex[:12])
 	b.press("v1")
@@ -101,15 +105,22 @@ func TestConsole(t *testing.T) {
 	}
 
 	consoleTokens(t, hub, b, image, with)
-	consoleOthers(t, hub, b)
+	consoleOthers(t, hub, chromium, b)
 	consoleAccounts(t, hub, b)
 
-	// Signing out takes the token from the hub too.
+	// Another tab is signed in too, until one of them signs out, which takes the token from the hub.
+	second := b.another()
+	second.visit("/account")
+	second.see("Present password")
 	token := b.token()
 	bearer := hub.as("", "")
 	bearer.call(t, http.StatusOK, "GET", "/v1/auth/profile", "", "Authorization: Bearer "+token)
 	b.press("Sign out")
 	b.see("Signed out")
+	second.at("/sign-in?to=%2Fconsole%2Faccount")
+	if second.token() != "" {
+		t.Error("the other tab keeps the token")
+	}
 	if b.token() != "" {
 		t.Error("the tab keeps its token")
 	}
@@ -147,7 +158,7 @@ func consoleTokens(t *testing.T, hub *server, b *tab, image string, with []crane
 
 // consoleOthers makes a repository public and another not, looks at both as somebody
 // without an account, and ends the session behind the page's back.
-func consoleOthers(t *testing.T, hub *server, b *tab) {
+func consoleOthers(t *testing.T, hub *server, browser context.Context, b *tab) {
 	hub.call(t, 201, "POST", "/v1/repositories/admin", `{"repo_name":"hidden","description":"for us alone"}`)
 	b.visit("/repositories/admin/shop/settings")
 	b.choose("Public", "")
@@ -155,7 +166,7 @@ func consoleOthers(t *testing.T, hub *server, b *tab) {
 	b.do(clickNth("Save", 2))
 	b.see("Saved")
 
-	stranger := open(t, b.ctx, hub.base)
+	stranger := open(t, browser, hub.base)
 	stranger.visit("/")
 	stranger.see("admin/shop")
 	if stranger.shows("hidden") {

@@ -6,7 +6,7 @@ import { useGet, useLoad } from "../load.ts";
 import { useRights, type Rights } from "../mine.ts";
 import { root } from "../router.ts";
 import { useSession } from "../session.ts";
-import type { Repository } from "../types.ts";
+import type { Repository, Tag } from "../types.ts";
 import { Badge, Command, Load, Problem, Tabs, Time, Title, useAction } from "../ui.tsx";
 import { BuildConfigPage } from "./buildconfig.tsx";
 import { RepositoryBuilds } from "./builds.tsx";
@@ -123,11 +123,15 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
   );
 }
 
+// Pull names the newest tag: without one, docker pulls latest, which there need not be.
 function Pull({ r }: { r: Repository }) {
+  const tags = useGet<Tag[]>(path`/v1/repositories/${r.namespace}/${r.repo_name}/tags` + "?page=1&page_size=1");
+  const newest = tags.data?.[0]?.tag;
+  if (newest === undefined) return null;
   return (
     <>
       <h2>Pull</h2>
-      <Command text={`docker pull ${location.host}/${r.repo_path}`} what="the pull command" />
+      <Command text={`docker pull ${location.host}/${r.repo_path}:${newest}`} what="the pull command" />
     </>
   );
 }

@@ -1,10 +1,10 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { ask, Refused, send, signIn } from "../api.ts";
 import type { PageProps } from "../app.tsx";
 import { Form, Input } from "../form.tsx";
 import { useLoad } from "../load.ts";
 import { back, go, root } from "../router.ts";
-import { session } from "../session.ts";
+import { session, useSession } from "../session.ts";
 import type { Profile } from "../types.ts";
 import { Load, say, Title } from "../ui.tsx";
 
@@ -12,15 +12,16 @@ export function SignIn({ at }: PageProps) {
   const to = at.query.get("to");
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
+  const who = useSession();
+  useEffect(() => {
+    if (who) go(back(to), true); // here, or in another tab
+  }, [who]);
   return (
     <div class="narrow">
       <Title text="Sign in" />
       <Form
         action="Sign in"
-        run={async () => {
-          await signIn(username, password);
-          go(back(to), true);
-        }}
+        run={async () => void (await signIn(username, password))}
       >
         <Input label="User name" value={username} set={setUsername} required autoComplete="username" autoFocus />
         <Input label="Password" type="password" value={password} set={setPassword} required autoComplete="current-password" />
