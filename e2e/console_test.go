@@ -2,11 +2,13 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -105,6 +107,7 @@ func TestConsole(t *testing.T) {
 	}
 
 	consoleTokens(t, hub, b, image, with)
+	consoleOffline(hub, b)
 	consoleOthers(t, hub, chromium, b)
 	consoleAccounts(t, hub, b)
 
@@ -154,6 +157,27 @@ func consoleTokens(t *testing.T, hub *server, b *tab, image string, with []crane
 	if err := crane.Tag(image+":v2", "v4", by...); err == nil {
 		t.Error("a revoked token pushes")
 	}
+}
+
+// consoleOffline reads a list again without a network: what was there stays.
+func consoleOffline(hub *server, b *tab) {
+	var hook struct{ ID string }
+	if err := json.Unmarshal(hub.call(b.t, 201, "POST", "/v1/namespaces/admin/webhooks", `{"url":"https://hooks.example/"}`).body, &hook); err != nil {
+		b.t.Fatal(err)
+	}
+	const list, lost = "Nothing was sent yet", "The hub does not answer"
+	b.visit("/namespaces/admin/webhooks/" + hook.ID)
+	b.see(list)
+	b.do(network.EmulateNetworkConditions(true, 0, -1, -1))
+	b.press("Look again")
+	b.see(lost)
+	if !b.shows(list) {
+		b.t.Error("the list is lost with the network")
+	}
+	b.do(network.EmulateNetworkConditions(false, 0, -1, -1))
+	b.press("Look again")
+	b.until("!document.body.innerText.includes(%q)", lost)
+	b.see(list)
 }
 
 // consoleOthers makes a repository public and another not, looks at both as somebody

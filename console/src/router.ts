@@ -30,6 +30,21 @@ export function usePlace(): Place {
   return at;
 }
 
+// useQuery is a part of the page's address that may change while the page stays, so that
+// coming back to it finds it as it was.
+export function useQuery(name: string): [value: string, set: (value: string) => void] {
+  const value = usePlace().query.get(name) ?? "";
+  return [
+    value,
+    (to) => {
+      const all = new URLSearchParams(location.search);
+      if (to === "") all.delete(name);
+      else all.set(name, to);
+      go(location.pathname + (all.size > 0 ? `?${all}` : ""), true);
+    },
+  ];
+}
+
 export function here(): string {
   return location.pathname + location.search;
 }

@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { get, local, nextLink, passing, path, query, Refused } from "../src/api.ts";
+import { ownerAndName } from "../src/pages/new.tsx";
 import { pairs, words } from "../src/pages/tagconfig.tsx";
 import { paired } from "../src/pages/tag.tsx";
 import { back } from "../src/router.ts";
@@ -34,6 +35,14 @@ test("signing in leads back into the console and nowhere else", () => {
 test("lists that are written as text", () => {
   assert.deepEqual(pairs("A=1\n\n B = x=y \nC"), { A: "1", B: " x=y ", C: "" });
   assert.deepEqual(words(" linux/amd64, linux/arm64\nlinux/arm/v7 "), ["linux/amd64", "linux/arm64", "linux/arm/v7"]);
+});
+
+test("code is named, or its address pasted", () => {
+  for (const code of ["acme/web", " https://github.com/acme/web ", "https://github.com/acme/web.git", "https://github.com/acme/web/", "git@github.com:acme/web.git", "ssh://git@github.com/acme/web.git"]) {
+    assert.deepEqual(ownerAndName(code), { code_repo_namespace: "acme", code_repo_name: "web" }, code);
+  }
+  assert.deepEqual(ownerAndName("https://gitlab.com/acme/sub/web"), { code_repo_namespace: "acme/sub", code_repo_name: "web" });
+  assert.deepEqual(ownerAndName("web"), { code_repo_namespace: "", code_repo_name: "web" });
 });
 
 test("steps that made a layer stand beside it", () => {

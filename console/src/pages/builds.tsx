@@ -5,7 +5,7 @@ import { Choice, Form, Input } from "../form.tsx";
 import { duration, short } from "../format.ts";
 import { usePages } from "../load.ts";
 import type { Rights } from "../mine.ts";
-import { go, root } from "../router.ts";
+import { go, root, useQuery } from "../router.ts";
 import type { Build, BuildStatus, Repository } from "../types.ts";
 import { Badge, List, say, Time, Title } from "../ui.tsx";
 import { repositoryPath } from "./repository.tsx";
@@ -94,7 +94,7 @@ function Start({ r }: { r: Repository }) {
 
 // BuildList lists builds, and looks again while one of them goes on.
 export function BuildList({ path, empty, bare }: { path: string; empty: ComponentChildren; bare?: boolean }) {
-  const [status, setStatus] = useState("");
+  const [status, setStatus] = useQuery("status");
   const list = usePages<Build>(path + (status && (path.includes("?") ? "&" : "?") + query({ status }).slice(1)));
   const going = list.data?.some((b) => b.is_removable) ?? false;
   useEffect(() => {

@@ -4,7 +4,7 @@ import type { PageProps } from "../app.tsx";
 import { count } from "../format.ts";
 import { usePages } from "../load.ts";
 import { useOrgs, useRights, type Rights } from "../mine.ts";
-import { root } from "../router.ts";
+import { root, useQuery } from "../router.ts";
 import { session, useSession } from "../session.ts";
 import type { Repository } from "../types.ts";
 import { Badge, Command, List, Tabs, Time, Title } from "../ui.tsx";
@@ -100,9 +100,9 @@ function Switch({ to }: { to: string }) {
 }
 
 function Repositories({ namespace, rights }: { namespace: string; rights: Rights }) {
-  const [q, setQ] = useState("");
-  const [typed, setTyped] = useState("");
-  const [visible, setVisible] = useState("");
+  const [q, setQ] = useQuery("q");
+  const [typed, setTyped] = useState(q);
+  const [visible, setVisible] = useQuery("is_public");
   const list = usePages<Repository>(path`/v1/repositories/${namespace}` + query({ page_size: 30, q, is_public: visible }));
   const filtered = q !== "" || visible !== "";
   return (

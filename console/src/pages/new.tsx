@@ -17,6 +17,13 @@ const hosts: [string, string][] = [
   ["Simple", "another, by its clone address"],
 ];
 
+// ownerAndName are those of a repository at a Git host, also where its address was pasted.
+export function ownerAndName(code: string): { code_repo_namespace: string; code_repo_name: string } {
+  const at = code.trim().replace(/^(?:[a-z]+:\/\/[^/]*\/|[^@/:]+@[^/:]+:)/i, "").replace(/\/+$|\.git\/*$/, "");
+  const cut = at.lastIndexOf("/");
+  return { code_repo_namespace: at.slice(0, Math.max(0, cut)), code_repo_name: at.slice(cut + 1) };
+}
+
 // NewRepository makes a repository, and says how it is built if it is built from Git.
 export function NewRepository({ at }: PageProps) {
   const orgs = useOrgs();
@@ -47,10 +54,9 @@ function Fields({ names, first, git: fromGit }: { names: string[]; first: string
   const [tag, setTag] = useState(draftOf(newTagConfig()));
   const simple = host === "Simple";
   const build_config = () => {
-    const cut = code.trim().lastIndexOf("/");
     return {
       code_repo_client: host,
-      ...(simple ? { code_repo_clone_url: code.trim() } : { code_repo_namespace: code.trim().slice(0, Math.max(0, cut)), code_repo_name: code.trim().slice(cut + 1) }),
+      ...(simple ? { code_repo_clone_url: code.trim() } : ownerAndName(code)),
       tag_configs: [written(tag)],
     };
   };
@@ -82,7 +88,7 @@ function Fields({ names, first, git: fromGit }: { names: string[]; first: string
             set={setCode}
             required
             placeholder={simple ? "https://git.example.com/web.git" : "acme/web"}
-            hint={simple ? "https:// or ssh://, without a user name or password; private code is read with a deploy key." : "As it is called there: owner and name."}
+            hint={simple ? "https:// or ssh://, without a user name or password; private code is read with a deploy key." : "As it is called there, owner and name, or its address."}
           />
           <TagFields of={tag} set={setTag} />
         </fieldset>
