@@ -93,6 +93,7 @@ func TestConsole(t *testing.T) {
 	b.press("Delete the tag")
 	b.see("Delete the tag v1?")
 	b.press("Cancel")
+	b.until(`document.activeElement.innerText === "Delete the tag"`)
 	if _, err := crane.Digest(image+":v1", with...); err != nil {
 		t.Errorf("a deletion that was called off deletes: %v", err)
 	}
@@ -154,6 +155,7 @@ func consoleTokens(t *testing.T, hub *server, b *tab, image string, with []crane
 	b.do(chromedp.SendKeys("dialog input[type=password]", hub.password))
 	b.press("Revoke the token")
 	b.see("ci is revoked")
+	b.until(`document.activeElement.tagName === "H1"`) // and not the button, which is gone
 	if err := crane.Tag(image+":v2", "v4", by...); err == nil {
 		t.Error("a revoked token pushes")
 	}

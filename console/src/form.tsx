@@ -149,15 +149,24 @@ function Failed({ error }: { error: Refused | undefined }) {
   ) : null;
 }
 
-// Dialog is open as long as it is there.
-export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
+interface DialogProps {
+  title: string;
+  close: () => void;
+  done?: { current: boolean }; // what opened it goes away with what was done
+  children: ComponentChildren;
+}
+
+// Dialog is open as long as it is there. The focus then goes back to where it was, or to
+// the page's heading.
+export function Dialog({ title, close, done, children }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
     const before = document.activeElement;
     ref.current?.showModal();
     return () => {
-      if (before instanceof HTMLElement) before.focus();
+      const to = done?.current ? document.querySelector("main h1") : before;
+      if (to instanceof HTMLElement) to.focus({ preventScroll: done?.current });
     };
   }, []);
   return (
@@ -190,6 +199,7 @@ interface ConfirmProps {
 export function Confirm({ button, title, action, type, closed, run, children, label }: ConfirmProps) {
   const [open, set] = useState(false);
   const [typed, setTyped] = useState("");
+  const done = useRef(false);
   const close = () => {
     set(false);
     setTyped("");
@@ -197,11 +207,19 @@ export function Confirm({ button, title, action, type, closed, run, children, la
   };
   return (
     <>
-      <button type="button" class="danger" aria-label={label} onClick={() => set(true)}>
+      <button
+        type="button"
+        class="danger"
+        aria-label={label}
+        onClick={() => {
+          done.current = false;
+          set(true);
+        }}
+      >
         {button}
       </button>
       {open && (
-        <Dialog title={title} close={close}>
+        <Dialog title={title} close={close} done={done}>
           <Form
             action={action}
             danger
@@ -209,6 +227,7 @@ export function Confirm({ button, title, action, type, closed, run, children, la
             disabled={type !== undefined && typed !== type}
             run={async () => {
               await run();
+              done.current = true;
               close();
             }}
           >
