@@ -8,8 +8,6 @@ import { List, say, Time } from "../ui.tsx";
 // Secrets are what builds of a namespace may use. Their values are never shown.
 export function Secrets({ namespace }: { namespace: string }) {
   const list = usePages<Secret>(path`/v1/namespaces/${namespace}/secrets` + "?page_size=50");
-  const [name, setName] = useState("");
-  const [value, setValue] = useState("");
   return (
     <>
       <p class="dim">
@@ -59,22 +57,30 @@ export function Secrets({ namespace }: { namespace: string }) {
           </div>
         )}
       </List>
-      <section>
-        <h2>Add or replace a secret</h2>
-        <Form
-          action="Save the secret"
-          run={async () => {
-            await send("PUT", path`/v1/namespaces/${namespace}/secrets/${name}`, { value });
-            say(`${name} is saved`);
-            setName("");
-            setValue("");
-            list.reload();
-          }}
-        >
-          <Input label="Name" value={name} set={setName} required autoComplete="off" />
-          <Area label="Value" value={value} set={setValue} rows={3} hint="Up to its last character: a line feed at the end is part of it." />
-        </Form>
-      </section>
+      <Add namespace={namespace} done={list.reload} />
     </>
+  );
+}
+
+function Add({ namespace, done }: { namespace: string; done: () => void }) {
+  const [name, setName] = useState("");
+  const [value, setValue] = useState("");
+  return (
+    <section>
+      <h2>Add or replace a secret</h2>
+      <Form
+        action="Save the secret"
+        run={async () => {
+          await send("PUT", path`/v1/namespaces/${namespace}/secrets/${name}`, { value });
+          say(`${name} is saved`);
+          setName("");
+          setValue("");
+          done();
+        }}
+      >
+        <Input label="Name" value={name} set={setName} required autoComplete="off" />
+        <Area label="Value" value={value} set={setValue} rows={3} hint="Up to its last character: a line feed at the end is part of it." />
+      </Form>
+    </section>
   );
 }
