@@ -7,32 +7,35 @@ import (
 	"berth/shared/store"
 )
 
-// Accounts lists all accounts by name, for administrators. It reads the names of all,
-// and of the accounts those that it returns.
+// Accounts lists all accounts by name, for administrators. A window with a Skip
+// reads the names before it.
 func (h *Hub) Accounts(ctx context.Context, w Window) (l Listing[Account], err error) {
 	if w.After != "" && CheckNamespace(w.After) != nil {
 		return l, FailField("cursor", "is not one that the hub gave")
 	}
+	counts, _, err := h.counts(ctx, hubCountKey, "")
+	if err != nil {
+		return l, err
+	}
+	l.Count = counts[countAccounts]
+	all, err := windowOf(store.Range{Table: store.Repositories, Part: accountIndexKey("x").Part}, &w)
+	if err != nil || int64(w.Skip) > l.Count {
+		return l, err
+	}
 	var names []string
-	all := store.Range{Table: store.Repositories, Part: accountIndexKey("x").Part, Limit: 1000}
 	if err = h.each(ctx, all, func(i store.Item) error {
-		names = append(names, i.Sort)
+		switch {
+		case w.Skip > 0:
+			w.Skip--
+		case len(names) == w.Size:
+			l.Next = names[w.Size-1]
+			return errEnough
+		default:
+			names = append(names, i.Sort)
+		}
 		return nil
 	}); err != nil {
 		return l, err
-	}
-	l.Count = int64(len(names))
-	if w.After != "" {
-		at, found := slices.BinarySearch(names, w.After)
-		if found {
-			at++
-		}
-		w.Skip = at
-	}
-	names = names[min(w.Skip, len(names)):]
-	if len(names) > w.Size {
-		names = names[:w.Size]
-		l.Next = names[w.Size-1]
 	}
 	for some := range slices.Chunk(names, store.MaxGet) {
 		keys := make([]store.Key, len(some))

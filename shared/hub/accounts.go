@@ -54,7 +54,8 @@ func (h *Hub) CreateAccount(ctx context.Context, n NewAccount) (Account, error) 
 	_, ops := h.newNamespace(n.Name, n.Name, false)
 	ops = append(ops,
 		store.Create(accountKey(n.Name), encode(a)),
-		store.Put(accountIndexKey(n.Name), encode(struct{}{})))
+		store.Put(accountIndexKey(n.Name), encode(struct{}{})),
+		store.Add(hubCountKey("", shardOf(n.Name)), map[string]int64{countAccounts: 1}))
 	auditDetail(ctx, "%s", n.Name)
 	err = h.change(ctx, ops...)
 	if isConflict(err) {

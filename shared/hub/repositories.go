@@ -56,11 +56,12 @@ const (
 	statPulled    = "pulled_at" // milliseconds
 )
 
-// Counts of a namespace, in shards.
+// Counts of a namespace and of the hub, in shards.
 const (
-	countPublic  = "public"
-	countPrivate = "private"
-	countBytes   = "bytes"
+	countPublic   = "public"
+	countPrivate  = "private"
+	countBytes    = "bytes"
+	countAccounts = "accounts" // of the hub alone
 )
 
 func visibility(public bool) string {

@@ -31,6 +31,9 @@ func (h *Hub) Verify(ctx context.Context, content bool) (VerifyReport, error) {
 	if err != nil {
 		return v.report, err
 	}
+	if err := v.accounts(ctx); err != nil {
+		return v.report, err
+	}
 	v.counts("the hub", v.hubCount, func() (map[string]int64, error) {
 		sum, _, err := h.counts(ctx, hubCountKey, "")
 		return sum, err
@@ -43,10 +46,7 @@ func (h *Hub) Verify(ctx context.Context, content bool) (VerifyReport, error) {
 	if want := v.hubCount[countPublic]; v.publics != want {
 		v.problem("the public index has %d repositories, there are %d", v.publics, want)
 	}
-	if err != nil {
-		return v.report, err
-	}
-	return v.report, v.accounts(ctx)
+	return v.report, err
 }
 
 // verification is a Verify under way.

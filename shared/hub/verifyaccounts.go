@@ -8,7 +8,7 @@ import (
 )
 
 // accounts verifies every account: that memberships and tokens are told alike on
-// both sides, and counted right. Members of a large organisation that was deleted
+// both sides, and counted right, and as many as the hub has counted. Members of a large organisation that was deleted
 // count until the next sweep.
 func (v *verification) accounts(ctx context.Context) error {
 	all := store.Range{Table: store.Repositories, Part: accountIndexKey("x").Part, Limit: 1000}
@@ -21,6 +21,7 @@ func (v *verification) accounts(ctx context.Context) error {
 
 func (v *verification) account(ctx context.Context, name string) error {
 	h := v.hub
+	v.hubCount[countAccounts]++
 	if a, err := h.Account(ctx, name); err != nil || a.Name != name {
 		v.problem("account %s is listed but not there: %v", name, err)
 		return nil

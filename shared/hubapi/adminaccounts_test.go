@@ -34,6 +34,11 @@ func TestAccountList(t *testing.T) {
 	var p page
 	a.do("admin", "GET", "/v1/admin/accounts?page=2&page_size=1", nil).is(200, &p)
 	p.Results[0].has(t, `{"username":"madams","namespace":"madams","email":"madams@example.com","realname":"","is_admin":false,"is_locked":false,"created_at":"2014-11-19T05:54:22.741Z"}`)
+	a.calls.Take()
+	a.do("admin", "GET", "/v1/admin/accounts?page_size=1", nil).is(200, &p)
+	if calls := a.calls.Take(); p.Count != 3 || len(p.Results) != 1 || calls.ListItems != 2 {
+		t.Errorf("a page of one of three accounts cost %+v", calls)
+	}
 	a.do("admin", "GET", "/v1/admin/accounts?cursor=QQ", nil).fails(400, "invalid_field", "cursor")
 }
 
