@@ -8,8 +8,8 @@ import (
 )
 
 // accounts verifies every account: that memberships and tokens are told alike on
-// both sides, and counted right, and as many as the hub has counted. Members of a large organisation that was deleted
-// count until the next sweep.
+// both sides, and counted right. It counts them. Members of a large organisation
+// that was deleted count until the next sweep.
 func (v *verification) accounts(ctx context.Context) error {
 	all := store.Range{Table: store.Repositories, Part: accountIndexKey("x").Part, Limit: 1000}
 	err := v.hub.each(ctx, all, func(i store.Item) error { return v.account(ctx, i.Sort) })
