@@ -151,7 +151,7 @@ func TestMetricsAndLog(t *testing.T) {
 		`berth_http_requests_total{route="repository-get",status="404"} 1`,
 		`berth_http_requests_total{route="none",status="404"} 1`,
 		`berth_http_request_duration_seconds_count{route="repository-get"} 1`,
-		"berth_storage_records_bytes ", "go_goroutines ", "process_resident_memory_bytes ",
+		`berth_build_info{`, "berth_builds_running 0", "berth_storage_records_bytes ", "go_goroutines ", "process_resident_memory_bytes ",
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics miss %s", want)

@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -48,6 +49,10 @@ func newMetrics() *metrics {
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.sent, m.received,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	about := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "berth_build_info", Help: "1, with which Berth this is."},
+		[]string{"version", "commit", "goversion"})
+	about.WithLabelValues(version, commit, runtime.Version()).Set(1)
+	m.registry.MustRegister(about)
 	return m
 }
 

@@ -162,6 +162,9 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	}
 	m := newMetrics()
 	data.measure(m)
+	if builder != nil {
+		m.gauge("berth_builds_running", "Image builds that run on this machine.", func() float64 { return float64(builder.Running()) })
+	}
 	server := newServer(web.Patient(routes.Handler(h, m.observe, append(routes.Console(site), m.route(log))...)), cert, log)
 	log.Info("berth is ready", "version", version, "listen", listener.Addr().String(), "public_url", public.String(), "data", s.data)
 	fmt.Fprintf(out, "Berth listens on %s and answers at %s\n", listener.Addr(), public)

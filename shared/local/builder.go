@@ -92,6 +92,13 @@ func NewBuilder(h Hub, log *slog.Logger, dir string, most int) (*Builder, error)
 	return b, nil
 }
 
+// Running is how many builds run at the moment.
+func (b *Builder) Running() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.running)
+}
+
 // groupless goes on without the groups of a controller, which are at a place.
 func (b *Builder) groupless(at *string, controller string, err error) {
 	*at = ""
