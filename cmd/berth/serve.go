@@ -206,6 +206,9 @@ func (s *settings) builder(ctx context.Context, h *hub.Hub) (*local.Builder, err
 	}
 	b.Program, b.Image = s.buildTool.value, s.builderImage
 	h.Builder = b
+	if err := b.Able(); err != nil {
+		h.Log.Warn("each build will fail; --builds 0 leaves them waiting", "why", err.Error())
+	}
 	return b, nil
 }
 

@@ -105,15 +105,23 @@ func (b *Builder) groupless(at *string, controller string, err error) {
 	b.log.Warn("a build's share is looked at twice a second, and not held by the kernel", "of", controller, "err", err)
 }
 
+// Able says why this process can run no builds, if so.
+func (b *Builder) Able() error {
+	if os.Geteuid() != 0 {
+		return errors.New("builds need the hub to run as root, which confines each to namespaces of its own")
+	}
+	return nil
+}
+
 // Start implements hub.Builder.
 func (b *Builder) Start(ctx context.Context, id string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.closed || len(b.running) >= b.most:
+	if b.closed || len(b.running) >= b.most {
 		return hub.ErrBuilderFull
-	case os.Geteuid() != 0:
-		return errors.New("builds need the hub to run as root, which confines each to namespaces of its own")
+	}
+	if err := b.Able(); err != nil {
+		return err
 	}
 	j, err := b.hub.TakeJob(ctx, id)
 	if err != nil {
