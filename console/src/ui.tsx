@@ -121,6 +121,31 @@ export function Time({ at, none = "never" }: { at: string | null; none?: string 
   );
 }
 
+// Table is a table that scrolls by itself where it is too wide. A column without a
+// name is that of the rows' buttons; one that is false is not there. number names the
+// column of figures.
+export function Table({ columns, number, class: kind, children }: { columns: (string | false)[]; number?: string; class?: string; children: ComponentChildren }) {
+  return (
+    <div class="wide">
+      <table class={kind}>
+        <thead>
+          <tr>
+            {columns.map(
+              (name) =>
+                name !== false && (
+                  <th scope="col" class={name === number ? "number" : undefined} key={name}>
+                    {name || <span class="unseen">Actions</span>}
+                  </th>
+                ),
+            )}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
 export function Badge({ kind = "", children }: { kind?: string; children: ComponentChildren }) {
   return <span class={`badge ${kind}`}>{children}</span>;
 }

@@ -4,7 +4,7 @@ import { Confirm, Dialog, Form, Input } from "../form.tsx";
 import { usePages } from "../load.ts";
 import { session } from "../session.ts";
 import type { Account } from "../types.ts";
-import { Badge, List, say, Time } from "../ui.tsx";
+import { Badge, List, say, Table, Time } from "../ui.tsx";
 import { NewAccount } from "./signin.tsx";
 
 // Accounts are all of the hub's, for administrators.
@@ -14,26 +14,11 @@ export function Accounts() {
     <>
       <List of={list} empty={<p>There are no accounts.</p>}>
         {(all) => (
-          <div class="wide">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Account</th>
-                  <th scope="col">Name</th>
-                  <th scope="col">E-mail</th>
-                  <th scope="col">Made</th>
-                  <th scope="col">
-                    <span class="unseen">Actions</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((a) => (
-                  <Row a={a} changed={list.reload} key={a.username} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table columns={["Account", "Name", "E-mail", "Made", ""]}>
+            {all.map((a) => (
+              <Row a={a} changed={list.reload} key={a.username} />
+            ))}
+          </Table>
         )}
       </List>
       <section>

@@ -1,6 +1,6 @@
 import { usePages } from "../load.ts";
 import type { AuditEntry } from "../types.ts";
-import { List, Time } from "../ui.tsx";
+import { List, Table, Time } from "../ui.tsx";
 
 // Audit lists who changed what.
 export function Audit({ path }: { path: string }) {
@@ -8,38 +8,25 @@ export function Audit({ path }: { path: string }) {
   return (
     <List of={list} empty={<p>Nothing was changed yet. Whatever somebody changes stands here: who, what, when, from where.</p>}>
       {(all) => (
-        <div class="wide">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">When</th>
-                <th scope="col">Who</th>
-                <th scope="col">What</th>
-                <th scope="col">On</th>
-                <th scope="col">From</th>
-              </tr>
-            </thead>
-            <tbody>
-              {all.map((e) => (
-                <tr key={e.id}>
-                  <td>
-                    <Time at={e.at} />
-                  </td>
-                  <td>{e.who}</td>
-                  <td>
-                    {e.what} <span class="dim">{e.detail}</span>
-                  </td>
-                  <td>
-                    <code>{e.on}</code>
-                  </td>
-                  <td>
-                    <code>{e.from}</code>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table columns={["When", "Who", "What", "On", "From"]}>
+          {all.map((e) => (
+            <tr key={e.id}>
+              <td>
+                <Time at={e.at} />
+              </td>
+              <td>{e.who}</td>
+              <td>
+                {e.what} <span class="dim">{e.detail}</span>
+              </td>
+              <td>
+                <code>{e.on}</code>
+              </td>
+              <td>
+                <code>{e.from}</code>
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </List>
   );

@@ -6,7 +6,7 @@ import { forgetOrgs, type Rights } from "../mine.ts";
 import { root } from "../router.ts";
 import { session } from "../session.ts";
 import type { Member } from "../types.ts";
-import { leave, List, Problem, say, Time, useAction } from "../ui.tsx";
+import { leave, List, Problem, say, Table, Time, useAction } from "../ui.tsx";
 
 const roles: [string, string][] = [
   ["reader", "reader: pulls"],
@@ -31,50 +31,34 @@ export function Members({ org, rights }: { org: string; rights: Rights }) {
       <Problem error={changed.error} />
       <List of={list} empty={<p>{org} has no members.</p>}>
         {(all) => (
-          <div class="wide">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Account</th>
-                  <th scope="col">Role</th>
-                  <th scope="col">Since</th>
-                  {owner && (
-                    <th scope="col">
-                      <span class="unseen">Actions</span>
-                    </th>
+          <Table columns={["Account", "Role", "Since", owner && ""]}>
+            {all.map((m) => (
+              <tr key={m.username}>
+                <td>{m.username}</td>
+                <td>
+                  {owner ? (
+                    <select aria-label={`Role of ${m.username}`} value={m.role} disabled={changed.busy} onChange={(e) => void setRole(m, e.currentTarget.value)}>
+                      {roles.map(([v]) => (
+                        <option value={v} key={v}>
+                          {v}
+                        </option>
+                      ))}
+                    </select>
+                  ) : (
+                    m.role
                   )}
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((m) => (
-                  <tr key={m.username}>
-                    <td>{m.username}</td>
-                    <td>
-                      {owner ? (
-                        <select aria-label={`Role of ${m.username}`} value={m.role} disabled={changed.busy} onChange={(e) => void setRole(m, e.currentTarget.value)}>
-                          {roles.map(([v]) => (
-                            <option value={v} key={v}>
-                              {v}
-                            </option>
-                          ))}
-                        </select>
-                      ) : (
-                        m.role
-                      )}
-                    </td>
-                    <td>
-                      <Time at={m.since} />
-                    </td>
-                    {owner && (
-                      <td class="end">
-                        <Remove org={org} member={m} done={list.reload} />
-                      </td>
-                    )}
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+                </td>
+                <td>
+                  <Time at={m.since} />
+                </td>
+                {owner && (
+                  <td class="end">
+                    <Remove org={org} member={m} done={list.reload} />
+                  </td>
+                )}
+              </tr>
+            ))}
+          </Table>
         )}
       </List>
       {owner && <Add org={org} done={list.reload} />}

@@ -3,7 +3,7 @@ import { path, send } from "../api.ts";
 import { Area, Confirm, Form, Input } from "../form.tsx";
 import { usePages } from "../load.ts";
 import type { Secret } from "../types.ts";
-import { List, say, Time } from "../ui.tsx";
+import { List, say, Table, Time } from "../ui.tsx";
 
 // Secrets are what builds of a namespace may use. Their values are never shown.
 export function Secrets({ namespace }: { namespace: string }) {
@@ -15,46 +15,33 @@ export function Secrets({ namespace }: { namespace: string }) {
       </p>
       <List of={list} empty={<p>{namespace} has no build secrets yet. Add one below, and name it in a build configuration.</p>}>
         {(all) => (
-          <div class="wide">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">Changed</th>
-                  <th scope="col">
-                    <span class="unseen">Actions</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((s) => (
-                  <tr key={s.name}>
-                    <td>
-                      <code>{s.name}</code>
-                    </td>
-                    <td>
-                      <Time at={s.updated_at} />
-                    </td>
-                    <td class="end">
-                      <Confirm
-                        button="Delete"
-                        label={`Delete ${s.name}`}
-                        title={`Delete the secret ${s.name}?`}
-                        action="Delete the secret"
-                        run={async () => {
-                          await send("DELETE", path`/v1/namespaces/${namespace}/secrets/${s.name}`);
-                          say(`${s.name} is deleted`);
-                          list.reload();
-                        }}
-                      >
-                        <p>Builds whose configuration names it will fail.</p>
-                      </Confirm>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table columns={["Name", "Changed", ""]}>
+            {all.map((s) => (
+              <tr key={s.name}>
+                <td>
+                  <code>{s.name}</code>
+                </td>
+                <td>
+                  <Time at={s.updated_at} />
+                </td>
+                <td class="end">
+                  <Confirm
+                    button="Delete"
+                    label={`Delete ${s.name}`}
+                    title={`Delete the secret ${s.name}?`}
+                    action="Delete the secret"
+                    run={async () => {
+                      await send("DELETE", path`/v1/namespaces/${namespace}/secrets/${s.name}`);
+                      say(`${s.name} is deleted`);
+                      list.reload();
+                    }}
+                  >
+                    <p>Builds whose configuration names it will fail.</p>
+                  </Confirm>
+                </td>
+              </tr>
+            ))}
+          </Table>
         )}
       </List>
       <Add namespace={namespace} done={list.reload} />

@@ -5,7 +5,7 @@ import { useGet } from "../load.ts";
 import { useRights } from "../mine.ts";
 import { root } from "../router.ts";
 import type { Content, HistoryStep, WholeTag } from "../types.ts";
-import { Command, Copy, Digest, leave, Load, Time, Title } from "../ui.tsx";
+import { Command, Copy, Digest, leave, Load, Table, Time, Title } from "../ui.tsx";
 import { repositoryPath } from "./repository.tsx";
 import { DeleteTag } from "./tags.tsx";
 
@@ -77,34 +77,20 @@ function Contents({ title, of }: { title: string; of: Content[] }) {
   return (
     <section>
       <h2>{title}</h2>
-      <div class="wide">
-        <table>
-          <thead>
-            <tr>
-              {platforms && <th scope="col">Platform</th>}
-              <th scope="col">Digest</th>
-              <th scope="col">Type</th>
-              <th scope="col" class="number">
-                Size
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {of.map((c, i) => (
-              <tr key={i}>
-                {platforms && <td>{c.platform ?? "–"}</td>}
-                <td>
-                  <Digest of={c.digest} />
-                </td>
-                <td>
-                  <code>{c.media_type}</code>
-                </td>
-                <td class="number">{size(c.size)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table columns={[platforms && "Platform", "Digest", "Type", "Size"]} number="Size">
+        {of.map((c, i) => (
+          <tr key={i}>
+            {platforms && <td>{c.platform ?? "–"}</td>}
+            <td>
+              <Digest of={c.digest} />
+            </td>
+            <td>
+              <code>{c.media_type}</code>
+            </td>
+            <td class="number">{size(c.size)}</td>
+          </tr>
+        ))}
+      </Table>
     </section>
   );
 }
@@ -115,30 +101,17 @@ function History({ t }: { t: WholeTag }) {
   return (
     <section>
       <h2>Layers and history</h2>
-      <div class="wide">
-        <table class="history">
-          <thead>
-            <tr>
-              <th scope="col">Step</th>
-              <th scope="col">Layer</th>
-              <th scope="col" class="number">
-                Size
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map(({ step, layer }, i) => (
-              <tr key={i}>
-                <td>
-                  {step ? <code title={step.created_at ?? undefined}>{command(step.created_by) || step.comment || "no command told"}</code> : <span class="dim">a layer that the history does not tell of</span>}
-                </td>
-                <td>{layer && <code title={layer.digest}>{short(layer.digest)}</code>}</td>
-                <td class="number">{layer ? size(layer.size) : <span class="dim">–</span>}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table columns={["Step", "Layer", "Size"]} number="Size" class="history">
+        {rows.map(({ step, layer }, i) => (
+          <tr key={i}>
+            <td>
+              {step ? <code title={step.created_at ?? undefined}>{command(step.created_by) || step.comment || "no command told"}</code> : <span class="dim">a layer that the history does not tell of</span>}
+            </td>
+            <td>{layer && <code title={layer.digest}>{short(layer.digest)}</code>}</td>
+            <td class="number">{layer ? size(layer.size) : <span class="dim">–</span>}</td>
+          </tr>
+        ))}
+      </Table>
     </section>
   );
 }

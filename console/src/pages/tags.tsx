@@ -6,7 +6,7 @@ import type { Rights } from "../mine.ts";
 import { root } from "../router.ts";
 import { session } from "../session.ts";
 import type { Repository, Tag } from "../types.ts";
-import { Command, Copy, Digest, List, say, Time } from "../ui.tsx";
+import { Command, Copy, Digest, List, say, Table, Time } from "../ui.tsx";
 import { pushCommands } from "./explore.tsx";
 
 export function tagPath(namespace: string, repo: string, tag: string): string {
@@ -24,51 +24,32 @@ export function TagList({ r, rights }: { r: Repository; rights: Rights }) {
   return (
     <List of={list} empty={<NoTags r={r} rights={rights} />}>
       {(all) => (
-        <div class="wide">
-          <table class="tags">
-            <thead>
-              <tr>
-                <th scope="col">Tag</th>
-                <th scope="col">Digest</th>
-                <th scope="col">Platforms</th>
-                <th scope="col" class="number">
-                  Size
-                </th>
-                <th scope="col">Pushed</th>
-                <th scope="col">Pulled</th>
-                <th scope="col">
-                  <span class="unseen">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {all.map((t) => (
-                <tr key={t.tag}>
-                  <td>
-                    <a class="name" href={tagPath(r.namespace, r.repo_name, t.tag)}>
-                      {t.tag}
-                    </a>
-                  </td>
-                  <td>
-                    <Digest of={t.digest} />
-                  </td>
-                  <td title={t.platforms.join(", ")}>{platforms(t.platforms)}</td>
-                  <td class="number">{size(t.size)}</td>
-                  <td>
-                    <Time at={t.pushed_at} />
-                  </td>
-                  <td>
-                    <Time at={t.pulled_at} />
-                  </td>
-                  <td class="end">
-                    <Copy text={`docker pull ${location.host}/${r.repo_path}:${t.tag}`} what={`the command that pulls ${t.tag}`} name="Copy pull" />
-                    {mayDelete && <DeleteTag r={r} tag={t.tag} done={list.reload} />}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table columns={["Tag", "Digest", "Platforms", "Size", "Pushed", "Pulled", ""]} number="Size" class="tags">
+          {all.map((t) => (
+            <tr key={t.tag}>
+              <td>
+                <a class="name" href={tagPath(r.namespace, r.repo_name, t.tag)}>
+                  {t.tag}
+                </a>
+              </td>
+              <td>
+                <Digest of={t.digest} />
+              </td>
+              <td title={t.platforms.join(", ")}>{platforms(t.platforms)}</td>
+              <td class="number">{size(t.size)}</td>
+              <td>
+                <Time at={t.pushed_at} />
+              </td>
+              <td>
+                <Time at={t.pulled_at} />
+              </td>
+              <td class="end">
+                <Copy text={`docker pull ${location.host}/${r.repo_path}:${t.tag}`} what={`the command that pulls ${t.tag}`} name="Copy pull" />
+                {mayDelete && <DeleteTag r={r} tag={t.tag} done={list.reload} />}
+              </td>
+            </tr>
+          ))}
+        </Table>
       )}
     </List>
   );

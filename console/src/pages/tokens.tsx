@@ -4,7 +4,7 @@ import { Choice, Confirm, Form, Input, WhoseName } from "../form.tsx";
 import { usePages } from "../load.ts";
 import { session } from "../session.ts";
 import type { MadeToken, Token } from "../types.ts";
-import { Badge, Command, List, say, Time } from "../ui.tsx";
+import { Badge, Command, List, say, Table, Time } from "../ui.tsx";
 import { AccountTitle } from "./account.tsx";
 import { words } from "./tagconfig.tsx";
 
@@ -49,27 +49,11 @@ function TokenList({ at, namespace, empty }: { at: string; namespace?: string; e
       {made && <Made token={made} done={() => setMade(undefined)} />}
       <List of={list} empty={<p>{empty}</p>}>
         {(all) => (
-          <div class="wide">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">May</th>
-                  <th scope="col">In</th>
-                  <th scope="col">Made</th>
-                  <th scope="col">Ends</th>
-                  <th scope="col">
-                    <span class="unseen">Actions</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((t) => (
-                  <Row token={t} key={t.id} done={list.reload} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table columns={["Name", "May", "In", "Made", "Ends", ""]}>
+            {all.map((t) => (
+              <Row token={t} key={t.id} done={list.reload} />
+            ))}
+          </Table>
         )}
       </List>
       <Make

@@ -4,7 +4,7 @@ import { Check, Confirm, Form, Input } from "../form.tsx";
 import { useGet, usePages } from "../load.ts";
 import { root } from "../router.ts";
 import type { Delivery, Webhook } from "../types.ts";
-import { Badge, Command, List, Load, say, Time } from "../ui.tsx";
+import { Badge, Command, List, Load, say, Table, Time } from "../ui.tsx";
 
 const at = (namespace: string) => path`/v1/namespaces/${namespace}/webhooks`;
 
@@ -144,41 +144,26 @@ export function Deliveries({ namespace, id }: { namespace: string; id: string })
 
 function DeliveryTable({ all }: { all: Delivery[] }) {
   return (
-    <div class="wide">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Event</th>
-            <th scope="col">State</th>
-            <th scope="col">Answer</th>
-            <th scope="col">Attempts</th>
-            <th scope="col">Last</th>
-            <th scope="col">Next</th>
-            <th scope="col">Delivery</th>
-          </tr>
-        </thead>
-        <tbody>
-          {all.map((d) => (
-            <tr key={d.id}>
-              <td>{d.event}</td>
-              <td>
-                <Badge kind={d.status === "delivered" ? "good" : d.status === "failed" ? "bad" : ""}>{d.status}</Badge>
-              </td>
-              <td>{d.status_code ?? (d.error || "none")}</td>
-              <td>{d.attempts}</td>
-              <td>
-                <Time at={d.attempted_at} none="not yet" />
-              </td>
-              <td>
-                <Time at={d.next_at} none="–" />
-              </td>
-              <td>
-                <code>{d.id}</code>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table columns={["Event", "State", "Answer", "Attempts", "Last", "Next", "Delivery"]}>
+      {all.map((d) => (
+        <tr key={d.id}>
+          <td>{d.event}</td>
+          <td>
+            <Badge kind={d.status === "delivered" ? "good" : d.status === "failed" ? "bad" : ""}>{d.status}</Badge>
+          </td>
+          <td>{d.status_code ?? (d.error || "none")}</td>
+          <td>{d.attempts}</td>
+          <td>
+            <Time at={d.attempted_at} none="not yet" />
+          </td>
+          <td>
+            <Time at={d.next_at} none="–" />
+          </td>
+          <td>
+            <code>{d.id}</code>
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
