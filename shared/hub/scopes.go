@@ -122,8 +122,8 @@ func (h *Hub) grantAccess(ctx context.Context, c Caller, s Scope) (*Access, erro
 
 // Holder is the caller that a registry token was given to, with all their rights,
 // as far as they have them now: Unauthenticated if the account or access token is
-// gone. Any other caller is returned as they are, and so is a build, which has no
-// rights but its token's.
+// gone, or the account is locked. Any other caller is returned as they are, and so is
+// a build, which has no rights but its token's.
 func (h *Hub) Holder(ctx context.Context, c Caller) (Caller, error) {
 	t := c.Registry
 	if t == nil || t.Build != "" || t.Subject == "" {
@@ -155,6 +155,9 @@ func (h *Hub) holder(ctx context.Context, subject, tokenID string) (Caller, erro
 	if a.Name == "" {
 		return c, Fail(Unauthenticated, "the account is gone")
 	}
+	if a.Locked {
+		return Caller{}, lockedOut()
+	}
 	if c.Token != nil {
 		if err := h.rooted(ctx, c.Token, a); err != nil {
 			return Caller{}, err
@@ -170,7 +173,8 @@ func (h *Hub) holder(ctx context.Context, subject, tokenID string) (Caller, erro
 
 // refreshToken is what /v2/token gives to a client that asks for offline access:
 // signed, not stored. It lives 90 days, and only as long as what it was given
-// for: the account's password does not change, the access token is not revoked.
+// for: the account's password does not change, the access token is not revoked. While
+// the account is locked it opens nothing.
 type refreshToken struct {
 	Subject  string `json:"sub"`
 	TokenID  string `json:"tid,omitempty"`

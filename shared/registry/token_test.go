@@ -171,6 +171,45 @@ func TestTokenPost(t *testing.T) {
 	fails(tokenRefresh)
 }
 
+// A locked account gets no registry token by a refresh token from before, whether that
+// was given for its password or for an access token or robot of its making.
+func TestLockedRefresh(t *testing.T) {
+	r := start(t)
+	form := func(values ...string) string {
+		f := url.Values{}
+		for i := 0; i < len(values); i += 2 {
+			f.Set(values[i], values[i+1])
+		}
+		return f.Encode()
+	}
+	post := func(body string) answer {
+		t.Helper()
+		return r.do("", "POST", "/v2/token", body, "Content-Type", "application/x-www-form-urlencoded")
+	}
+	var robot struct{ Token string }
+	r.do(basic("alice"), "POST", "/v1/tokens", `{"name":"r","namespace":"alice","permissions":["pull"]}`, "Content-Type", "application/json").is(201).decode(&robot)
+	var refreshes []string
+	for _, secret := range []string{password, r.accessToken("alice", []string{"pull"}), robot.Token} {
+		var got tokens
+		post(form("grant_type", "password", "username", "alice", "password", secret, "access_type", "offline")).is(200).decode(&got)
+		refreshes = append(refreshes, form("grant_type", "refresh_token", "refresh_token", got.RefreshToken))
+	}
+	lock := func(locked string) {
+		t.Helper()
+		r.do(basic("admin"), "PUT", "/v1/admin/accounts/alice", `{"is_locked":`+locked+`}`, "Content-Type", "application/json").is(200)
+	}
+	as := r.token("alice", "registry:catalog:*")
+	lock("true")
+	for _, refresh := range refreshes {
+		post(refresh).fails(401, "UNAUTHORIZED")
+	}
+	r.do(as, "GET", "/v2/_catalog", nil).fails(401, "UNAUTHORIZED")
+	lock("false")
+	for _, refresh := range refreshes {
+		post(refresh).is(200)
+	}
+}
+
 // What the registry answers to those who may not do what they want.
 func TestChallenges(t *testing.T) {
 	r := start(t)
