@@ -64,6 +64,7 @@ func TestTagList(t *testing.T) {
 		{"?last=zz", nil, ""},
 		{"?last=" + strings.Repeat("~", 3000), nil, ""},
 		{"?last=%ff", nil, ""},
+		{"?last=" + strings.Repeat("~%ff", 300), nil, ""},
 		{"?n=0", nil, ""},
 		{"?n=0&last=a", nil, ""},
 		{"?n=99999999", all, ""},

@@ -78,7 +78,8 @@ const maxLast = 512
 
 // validUTF8 makes what a client calls the last name one that can be compared with.
 func validUTF8(last string) string {
-	return strings.ToValidUTF8(last[:min(len(last), maxLast)], "\uFFFD")
+	last = strings.ToValidUTF8(last[:min(len(last), maxLast)], "\uFFFD") // can be longer by now
+	return strings.ToValidUTF8(last[:min(len(last), maxLast)], "")
 }
 
 // referrerIndex is the answer of the referrers API: an OCI image index.
