@@ -59,7 +59,8 @@ type Pushed struct {
 }
 
 // PutManifest takes a manifest into the granted repository (role Writer), and
-// points tags at it, all at once. Everything that it refers to must be there
+// points tags at it, all at once. The repository is made where it does not exist
+// (Target.Make), if the manifest can be taken. Everything that it refers to must be there
 // already, layers that are distributed elsewhere and a subject aside: ManifestBlob
 // names the first that is missing. BadDigest, BadManifest, BadTag, TagImmutable,
 // QuotaExceeded.
@@ -104,6 +105,9 @@ func (h *Hub) PutManifest(ctx context.Context, g Grant, p ManifestPush) (Pushed,
 	result := Pushed{Digest: digest, Tags: push.tags}
 	if content.Subject != nil {
 		result.Subject = content.Subject.Digest
+	}
+	if err := push.ensureRepository(ctx); err != nil {
+		return Pushed{}, err
 	}
 	err = h.again(ctx, func() error { return push.try(ctx) })
 	if push.object != nil { // the push failed, or another one was first

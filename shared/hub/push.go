@@ -37,6 +37,22 @@ type seen struct {
 	refs      []string // digests of children
 }
 
+// ensureRepository makes the repository that is pushed to, if it does not exist. For a
+// manifest that refers to anything none is made: a new one has nothing yet.
+func (p *push) ensureRepository(ctx context.Context) (err error) {
+	if p.grant.RepoID != "" {
+		return nil
+	}
+	var nothing seen
+	for _, r := range p.references() {
+		if err := nothing.take(r, store.Item{}); err != nil {
+			return err
+		}
+	}
+	p.grant, err = p.hub.PushedRepository(ctx, p.grant)
+	return err
+}
+
 func (p *push) try(ctx context.Context) error {
 	s, err := p.read(ctx)
 	if err != nil {

@@ -314,6 +314,37 @@ func TestPushMakesRepository(t *testing.T) {
 	r.do(direct, "GET", "/v2/alice/direct/manifests/v1", nil).is(200)
 }
 
+// A request that is refused makes no repository.
+func TestRefusedPushMakesNone(t *testing.T) {
+	r := start(t)
+	none, d := index(nil, nil), digestOf("x")
+	for _, c := range []struct {
+		method, path, kind, body string
+		status                   int
+	}{
+		{"POST", "blobs/uploads/?digest=sha256:abc", "", "x", 400},
+		{"POST", "blobs/uploads/?digest-algorithm=md5", "", "", 400},
+		{"POST", "blobs/uploads/?direct=1&size=1&digest=abc", "", "", 400},
+		{"POST", "blobs/uploads/?direct=1&size=-1&digest=" + d, "", "", 400},
+		{"PUT", "manifests/v1", hub.MediaOCIIndex, "{", 400},
+		{"PUT", "manifests/v1", "text/plain", none, 400},
+		{"PUT", "manifests/-v1", hub.MediaOCIIndex, none, 400},
+		{"PUT", "manifests/" + d, hub.MediaOCIIndex, none, 400},
+		{"PUT", "manifests/sha256:abc", hub.MediaOCIIndex, none, 400},
+		{"PUT", "manifests/" + digestOf(none) + "?tag=-v1", hub.MediaOCIIndex, none, 400},
+		{"PUT", "manifests/v1", hub.MediaOCIManifest, image("{}", nil, nil), 404},
+		{"PUT", "manifests/v1", hub.MediaOCIIndex, index([]descriptor{describe(hub.MediaOCIIndex, none)}, nil), 404},
+	} {
+		as := r.pusher("alice", "alice/new")
+		r.do(as, c.method, "/v2/alice/new/"+c.path, c.body, "Content-Type", c.kind).is(c.status)
+		if made := r.do(basic("alice"), "GET", "/v1/repositories/alice/new", nil).status; made != 404 {
+			t.Fatalf("%s %s %s: made a repository", c.method, c.path, c.body)
+		}
+	}
+	r.do(r.pusher("alice", "alice/new"), "POST", "/v2/alice/new/blobs/uploads/?mount="+d, nil).is(202)
+	r.do(basic("alice"), "GET", "/v1/repositories/alice/new", nil).is(200)
+}
+
 // Pulls are counted by their requests and stored when they are flushed.
 func TestPullCounts(t *testing.T) {
 	r := start(t)

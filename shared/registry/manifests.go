@@ -68,9 +68,6 @@ func putManifest(c *web.Call) error {
 	if push.Body, err = manifestBody(c); err != nil {
 		return err
 	}
-	if err := ensureRepository(c); err != nil {
-		return err
-	}
 	done, err := c.Hub.PutManifest(c.Context(), c.Grant, push)
 	if err != nil {
 		return err

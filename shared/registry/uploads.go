@@ -14,9 +14,6 @@ import (
 // startUpload is POST …/blobs/uploads/: a mount, a whole blob, or the beginning of
 // an upload.
 func startUpload(c *web.Call) error {
-	if err := ensureRepository(c); err != nil {
-		return err
-	}
 	q := c.URLQuery()
 	if q.Has("mount") {
 		done, err := mount(c, q.Get("mount"), q.Get("from"))
@@ -29,6 +26,12 @@ func startUpload(c *web.Call) error {
 		return beginDirect(c, q.Get("digest"), q.Get("size"))
 	}
 	if digest := q.Get("digest"); digest != "" {
+		if err := hub.CheckDigest(digest); err != nil {
+			return err
+		}
+		if err := ensureRepository(c); err != nil {
+			return err
+		}
 		chunk := hub.Chunk{Body: c.R.Body, At: -1, Size: c.R.ContentLength}
 		if err := c.Hub.Push(c.Context(), c.Grant, digest, chunk); err != nil {
 			return err
@@ -43,7 +46,8 @@ func startUpload(c *web.Call) error {
 }
 
 // ensureRepository makes the repository that is pushed to, if it does not exist:
-// private, to whoever writes in its namespace.
+// private, to whoever writes in its namespace. What is wrong with the request must
+// be found before.
 func ensureRepository(c *web.Call) (err error) {
 	if c.Grant.RepoID == "" {
 		c.Grant, err = c.Hub.PushedRepository(c.Context(), c.Grant)
@@ -53,6 +57,9 @@ func ensureRepository(c *web.Call) (err error) {
 
 // beginUpload answers with a new upload. digest is the one to come, if it is known.
 func beginUpload(c *web.Call, digest string) error {
+	if err := ensureRepository(c); err != nil {
+		return err
+	}
 	algorithm, _, _ := strings.Cut(digest, ":")
 	u, err := c.Hub.StartUpload(c.Context(), c.Grant, algorithm)
 	if err != nil {
@@ -69,6 +76,12 @@ func beginDirect(c *web.Call, digest, size string) error {
 	n, ok := offset(size)
 	if !ok {
 		return hub.Fail(hub.BadSize, "size must be the number of the blob's bytes, not %q", size)
+	}
+	if err := hub.CheckDigest(digest); err != nil {
+		return err
+	}
+	if err := ensureRepository(c); err != nil {
+		return err
 	}
 	u, a, err := c.Hub.StartDirect(c.Context(), c.Grant, digest, n)
 	if err != nil {
