@@ -173,7 +173,7 @@ func (h *Hub) createBuild(ctx context.Context, g Grant, n NewBuild) (Build, erro
 		if b.VersionTag, err = h.freeVersion(ctx, b); err != nil {
 			return b, err
 		}
-		ops = append(ops, store.Create(versionKey(b.RepoID, b.VersionTag), encode(b.ID)))
+		ops = append(ops, store.Create(versionKey(b.RepoID, b.VersionTag), encode(b.ID)), store.CheckAbsent(tagKey(b.RepoID, b.VersionTag)))
 	}
 	if tag.Versions == 2 {
 		b.VersionTag = b.Commit
@@ -187,25 +187,26 @@ func (h *Hub) createBuild(ctx context.Context, g Grant, n NewBuild) (Build, erro
 // versionLayout is the version tag of a moment.
 const versionLayout = "v20060102.150405"
 
-// freeVersion is the version tag of a build's second, or of the next one that is
-// not taken.
+// freeVersion is the version tag of a build's second, or of the next one that neither
+// a build nor a push has taken.
 func (h *Hub) freeVersion(ctx context.Context, b Build) (string, error) {
 	at := b.CreatedAt.UTC()
-	for {
-		keys := make([]store.Key, store.MaxGet)
-		for i := range keys {
-			keys[i] = versionKey(b.RepoID, at.Add(time.Duration(i)*time.Second).Format(versionLayout))
+	for seconds := 1; ; seconds = min(4*seconds, store.MaxGet/2) {
+		var keys []store.Key
+		for range seconds {
+			tag := at.Format(versionLayout)
+			keys = append(keys, versionKey(b.RepoID, tag), tagKey(b.RepoID, tag))
+			at = at.Add(time.Second)
 		}
 		items, err := h.Records.Get(ctx, keys...)
 		if err != nil {
 			return "", err
 		}
-		for _, item := range items {
-			if !item.Found() {
-				return item.Sort, nil
+		for i := 0; i < len(items); i += 2 {
+			if !items[i].Found() && !items[i+1].Found() {
+				return items[i].Sort, nil
 			}
 		}
-		at = at.Add(store.MaxGet * time.Second)
 	}
 }
 
