@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"berth/shared/store"
@@ -23,7 +24,7 @@ type TagList struct {
 	Next  string // what the next window comes after; "" = there is none
 }
 
-// TagListKeys are what [Hub.ListTags] and [Hub.ViewTag] want of the grant.
+// TagListKeys are what [Hub.ListTags], [Hub.TagsNamed] and [Hub.ViewTag] want of the grant.
 func TagListKeys(repoID string) []store.Key { return []store.Key{statsKey(repoID)} }
 
 // place is where a tag stands among the pushes: what a window comes after.
@@ -34,20 +35,39 @@ var place = regexp.MustCompile(`^[0-9a-f]{16}/[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$
 // window at the start or After a place reads what it returns; one with a Skip also
 // what it skips.
 func (h *Hub) ListTags(ctx context.Context, g Grant, w Window) (TagList, error) {
+	if w.After != "" && !place.MatchString(w.After) {
+		return TagList{}, FailField("cursor", "is not one that the hub gave")
+	}
+	return h.tagWindow(ctx, g, "pushed/", "", w)
+}
+
+// TagsNamed lists those of the granted repository's tags (role Reader) whose names
+// begin with prefix, by name: a window of them, which is After a name. It reads as
+// [Hub.ListTags] does; nothing counts such tags.
+func (h *Hub) TagsNamed(ctx context.Context, g Grant, prefix string, w Window) (TagList, error) {
+	if !isTag(prefix) {
+		return TagList{}, FailField("prefix", "must be how a tag can begin, not %q", prefix)
+	}
+	if w.After != "" && (!isTag(w.After) || !strings.HasPrefix(w.After, prefix)) {
+		return TagList{}, FailField("cursor", "is not one that the hub gave")
+	}
+	return h.tagWindow(ctx, g, "tag/", prefix, w)
+}
+
+// tagWindow reads a window of the tags whose items' sort keys begin with base and
+// prefix; what it comes after are such keys without the base.
+func (h *Hub) tagWindow(ctx context.Context, g Grant, base, prefix string, w Window) (TagList, error) {
 	list := TagList{Count: statsOf(g.items[0]).Tags}
 	skip := w.Skip
 	if w.After != "" {
 		skip = 0
-		if !place.MatchString(w.After) {
-			return list, FailField("cursor", "is not one that the hub gave")
-		}
 	} else if skip > 0 && int64(skip) >= list.Count {
 		return list, nil
 	}
-	r := store.Prefix(store.Tags, tagKey(g.RepoID, "x").Part, "pushed/", min(skip+w.Size+1, maxEntries))
+	r := store.Prefix(store.Tags, tagKey(g.RepoID, "x").Part, base+prefix, min(skip+w.Size+1, maxEntries))
 	r.Reverse = w.Reverse
 	if w.After != "" {
-		r = r.After("pushed/" + w.After)
+		r = r.After(base + w.After)
 	}
 	last := ""
 	err := h.each(ctx, r, func(item store.Item) error {
@@ -60,7 +80,7 @@ func (h *Hub) ListTags(ctx context.Context, g Grant, w Window) (TagList, error) 
 			return errEnough
 		}
 		t, err := decode[Tag](item)
-		list.Tags, last = append(list.Tags, TagView{Tag: t}), strings.TrimPrefix(item.Sort, "pushed/")
+		list.Tags, last = append(list.Tags, TagView{Tag: t}), strings.TrimPrefix(item.Sort, base)
 		return err
 	})
 	if err != nil {
@@ -107,35 +127,57 @@ type Step struct {
 }
 
 // ViewTag reads a tag of the granted repository (role Reader) with what its manifest
-// and its image configuration say: TagNotFound.
-func (h *Hub) ViewTag(ctx context.Context, g Grant, name string) (TagContent, error) {
-	var v TagContent
-	var err error
-	if v.Tag, err = h.Tag(ctx, g, name); err != nil {
-		return v, err
+// and its image configuration say: TagNotFound. With image, a digest, it is that image
+// of the index that the tag points at, under the tag's name and times:
+// ManifestNotFound if the index has none such.
+func (h *Hub) ViewTag(ctx context.Context, g Grant, name, image string) (TagContent, error) {
+	t, err := h.Tag(ctx, g, name)
+	if err != nil {
+		return TagContent{}, err
 	}
-	views := []TagView{v.TagView}
+	views := []TagView{{Tag: t}}
 	if err := h.pulledAt(ctx, g, views); err != nil {
-		return v, err
+		return TagContent{}, err
 	}
-	v.TagView = views[0]
-	pull, err := h.Manifest(ctx, g, v.Digest)
+	c, err := h.content(ctx, g, t.Digest)
 	if err != nil {
-		return v, err
+		return TagContent{}, err
 	}
-	body, err := h.bytesOf(h.OpenManifest(ctx, g, pull))
-	if err != nil {
-		return v, err
+	if image != "" {
+		if !slices.ContainsFunc(c.Manifests, func(d Descriptor) bool { return d.Digest == image }) {
+			return TagContent{}, Fail(ManifestNotFound, "%s of %s is no index with an image %s", t.Name, g.Path(), image)
+		}
+		item, err := h.get(ctx, manifestKey(g.RepoID, image))
+		if err != nil {
+			return TagContent{}, err
+		}
+		m, err := found[Manifest](item)
+		if err != nil {
+			return TagContent{}, err
+		}
+		views[0].Tag = m.tag(t.Name, t.PushedAt)
+		if c, err = h.content(ctx, g, image); err != nil {
+			return TagContent{}, err
+		}
 	}
-	c, err := ParseManifest(pull.MediaType, body)
-	if err != nil {
-		return v, err
-	}
-	v.Config, v.Layers, v.Manifests = c.Config, c.Layers, c.Manifests
+	v := TagContent{TagView: views[0], Config: c.Config, Layers: c.Layers, Manifests: c.Manifests}
 	if c.Config != nil && c.Config.Size <= maxConfig && isImageConfig(c.Config.MediaType) {
 		v.History, err = h.history(ctx, g, c.Config.Digest)
 	}
 	return v, err
+}
+
+// content reads what a manifest says: ManifestNotFound.
+func (h *Hub) content(ctx context.Context, g Grant, digest string) (Content, error) {
+	pull, err := h.Manifest(ctx, g, digest)
+	if err != nil {
+		return Content{}, err
+	}
+	body, err := h.bytesOf(h.OpenManifest(ctx, g, pull))
+	if err != nil {
+		return Content{}, err
+	}
+	return ParseManifest(pull.MediaType, body)
 }
 
 func isImageConfig(mediaType string) bool {

@@ -68,15 +68,20 @@ func tagRoutes() []web.Route {
 				Summary: "List a repository's tags, newest push first",
 				About: "X-Total-Count says how many there are. Without page and page_size all are listed, up to 10,000 tags or 4 MiB; " +
 					"Link then leads to the rest, and else to the next and previous pages.",
-				Query:   web.PageParams,
+				Query: append([]web.Param{{Name: "prefix", About: "only tags whose names begin with it, by name; X-Total-Count is not given then"}},
+					web.PageParams...),
 				Answers: map[int]any{200: []tag{}},
 			},
 			Handle: listTags,
 		},
 		{
 			Name: "tag-get", Method: "GET", Pattern: pattern + "/{tag}", Rule: web.RepositoryReader,
-			Needs:  web.Needs{Read: read, Layers: web.ReadLayers},
-			Doc:    web.Doc{Summary: "Show a tag with its layers and history", Answers: map[int]any{200: wholeTag{}}},
+			Needs: web.Needs{Read: read, Layers: web.ReadLayers},
+			Doc: web.Doc{
+				Summary: "Show a tag with its layers and history",
+				Query:   []web.Param{{Name: "digest", About: "of one of the manifests of an index: shows this one in the index's place"}},
+				Answers: map[int]any{200: wholeTag{}},
+			},
 			Handle: getTag,
 		},
 		{
@@ -98,7 +103,15 @@ func listTags(c *web.Call) error {
 	if !paged {
 		p.Size = web.MaxEntries
 	}
-	list, err := c.Hub.ListTags(c.Context(), c.Grant, hub.Window{Size: p.Size, Skip: p.Skip(), After: p.Cursor})
+	window := hub.Window{Size: p.Size, Skip: p.Skip(), After: p.Cursor}
+	prefix, after := q.Get("prefix"), hub.TagView.Place
+	var list hub.TagList
+	if prefix == "" {
+		list, err = c.Hub.ListTags(c.Context(), c.Grant, window)
+	} else {
+		after = func(v hub.TagView) string { return v.Name }
+		list, err = c.Hub.TagsNamed(c.Context(), c.Grant, prefix, window)
+	}
 	if err != nil {
 		return err
 	}
@@ -111,16 +124,18 @@ func listTags(c *web.Call) error {
 	}
 	if !paged {
 		if n := web.Fit(tags); n < len(tags) {
-			tags, list.Next = tags[:n], list.Tags[n-1].Place()
+			tags, list.Next = tags[:n], after(list.Tags[n-1])
 		}
 	}
-	c.W.Header().Set("X-Total-Count", strconv.FormatInt(list.Count, 10))
+	if prefix == "" {
+		c.W.Header().Set("X-Total-Count", strconv.FormatInt(list.Count, 10))
+	}
 	c.Links(p, list.Next, paged)
 	return c.JSON(200, tags)
 }
 
 func getTag(c *web.Call) error {
-	v, err := c.Hub.ViewTag(c.Context(), c.Grant, c.Var("tag"))
+	v, err := c.Hub.ViewTag(c.Context(), c.Grant, c.Var("tag"), c.URLQuery().Get("digest"))
 	if err != nil {
 		return err
 	}

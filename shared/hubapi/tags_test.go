@@ -126,6 +126,15 @@ func TestTags(t *testing.T) {
 	if m := one["manifests"].([]any); len(m) != 1 || m[0].(map[string]any)["digest"] != armDigest || m[0].(map[string]any)["platform"] != "linux/arm64" || one["config"] != nil {
 		t.Errorf("the index alone: %v", one)
 	}
+	a.do("", "GET", "/v1/repositories/madams/x/tags/multi?digest="+armDigest, nil).is(200, &one)
+	one.has(t, fmt.Sprintf(`{"tag": "multi", "digest": %q, "image_id": %q, "size": %v, "platforms": ["linux/arm64"], "pushed_at": %q, "manifests": []}`,
+		armDigest, configID(arm), list[1]["size"], a.now.Format("2006-01-02T15:04:05.000Z")))
+	if l := one["layers"].([]any); len(l) != 1 || l[0].(map[string]any)["digest"] != arm["layers"].([]object)[0]["digest"] || len(one["history"].([]any)) != 2 {
+		t.Errorf("the index's image: %v", one)
+	}
+	for _, no := range []string{"multi?digest=" + digest, "test?digest=" + digest, "multi?digest=x"} { // in the repository, but not in the index
+		a.do("", "GET", "/v1/repositories/madams/x/tags/"+no, nil).fails(404, "manifest_not_found")
+	}
 
 	// deletes
 	a.do("stranger", "DELETE", "/v1/repositories/madams/x/tags/test", nil).fails(403, "permission_denied")
@@ -239,6 +248,41 @@ func TestTagPages(t *testing.T) {
 		a.do("", "GET", "/v1/repositories/madams/x/tags?"+query, nil).fails(400, "invalid_field", field)
 	}
 	a.do("", "GET", "/v1/repositories/madams/x/tags?page=4", nil).fails(404, "not_found")
+}
+
+// Tags can be asked for by how their names begin, by name, and only these are read.
+func TestTagsByPrefix(t *testing.T) {
+	a := newRepoAPI(t)
+	a.tags("x", 45, 9)
+	const all = "/v1/repositories/madams/x/tags?prefix="
+	for query, want := range map[string]string{
+		"t0003":                    "t00030 t00031 t00032 t00033 t00034 t00035 t00036 t00037 t00038 t00039",
+		"t00030":                   "t00030",
+		"t0003&page_size=4":        "t00030 t00031 t00032 t00033",
+		"t0003&page_size=4&page=3": "t00038 t00039",
+		"T0":                       "",
+		"t00030x":                  "",
+	} {
+		var list []object
+		r := a.do("", "GET", all+query, nil).is(200, &list)
+		if tagNames(list) != want || r.header.Get("X-Total-Count") != "" {
+			t.Errorf("%s: %s of %q", query, tagNames(list), r.header.Get("X-Total-Count"))
+		}
+	}
+	var list []object
+	r := a.do("", "GET", all+"t0004&page_size=4", nil).is(200, &list)
+	a.calls.Take()
+	r = a.do("", "GET", r.links()["next"], nil).is(200, &list)
+	if n := a.calls.Take().ListItems; n != 1 {
+		t.Errorf("a page of one tag reads %d", n)
+	}
+	if tagNames(list) != "t00044" || r.links()["next"] != "" || r.links()["prev"] == "" {
+		t.Errorf("the second page: %s, links %v", tagNames(list), r.links())
+	}
+	for query, field := range map[string]string{"-x": "prefix", "a%2Fb": "prefix", "%00": "prefix", strings.Repeat("a", 129): "prefix", "t&cursor=IQ": "cursor", "t&cursor=eA": "cursor"} {
+		a.do("", "GET", all+query, nil).fails(400, "invalid_field", field)
+	}
+	a.do("", "GET", all+"t0003&page=4", nil).fails(404, "not_found")
 }
 
 func TestTagPageCost(t *testing.T) {
