@@ -20,7 +20,7 @@ import { Tokens } from "./pages/tokens.tsx";
 import { go, root, usePlace, type Place } from "./router.ts";
 import { useSession } from "./session.ts";
 import { setTheme, theme, type Theme } from "./theme.ts";
-import { Problem, say, signInPath, Title, Voice } from "./ui.tsx";
+import { Problem, say, signInPath, Title, useAction, Voice } from "./ui.tsx";
 
 export interface PageProps {
   at: Place;
@@ -184,15 +184,16 @@ function To({ to, here, children }: { to: string; here: boolean; children: Compo
 }
 
 function SignOut() {
-  const out = async () => {
-    try {
-      await signOut();
-      go(`${root}/`);
-      say("Signed out");
-    } catch (e) {
-      say(`You are still signed in: ${asRefused(e).message}`);
-    }
-  };
+  const a = useAction();
+  const out = () =>
+    a.run(async (lead) => {
+      try {
+        await signOut();
+        lead(`${root}/`, "Signed out");
+      } catch (e) {
+        say(`You are still signed in: ${asRefused(e).message}`);
+      }
+    });
   return (
     <button type="button" class="plain" onClick={out}>
       Sign out

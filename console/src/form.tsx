@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import type { Refused } from "./api.ts";
 import { session } from "./session.ts";
-import { Problem, useAction } from "./ui.tsx";
+import { Problem, useAction, type Lead } from "./ui.tsx";
 
 interface FieldProps {
   label: string;
@@ -101,11 +101,36 @@ export function Check({ label, hint, value, set }: FieldProps & { value: boolean
 
 interface FormProps {
   action: string; // what its button says
-  run: () => Promise<void>;
+  run: (lead: Lead) => Promise<void>;
   cancel?: () => void;
   danger?: boolean;
   disabled?: boolean;
   children?: ComponentChildren;
+}
+
+interface SearchProps {
+  label: string; // says what is searched
+  value: string; // what is searched for
+  set: (value: string) => void;
+  children?: ComponentChildren; // other filters, beside it
+}
+
+// Search narrows a list to what has a text; Enter, or emptying the field, sets it.
+export function Search({ label, value, set, children }: SearchProps) {
+  const [typed, setTyped] = useState(value);
+  return (
+    <form
+      class="filter"
+      role="search"
+      onSubmit={(e) => {
+        e.preventDefault();
+        set(typed.trim());
+      }}
+    >
+      <input type="search" aria-label={label} placeholder={label} value={typed} onInput={(e) => setTyped(e.currentTarget.value)} onSearch={(e: Event) => set((e.currentTarget as HTMLInputElement).value.trim())} autoCapitalize="none" spellcheck={false} />
+      {children}
+    </form>
+  );
 }
 
 // WhoseName tells password managers, which look for it beside a password, whose it is.
@@ -190,7 +215,7 @@ interface ConfirmProps {
   action: string;
   type?: string; // what must be typed before
   closed?: () => void; // the dialog is over, whatever came of it
-  run: () => Promise<void>; // it failed if it throws
+  run: (lead: Lead) => Promise<void>; // it failed if it throws
   children: ComponentChildren; // what will happen
   label?: string;
 }
@@ -225,8 +250,8 @@ export function Confirm({ button, title, action, type, closed, run, children, la
             danger
             cancel={close}
             disabled={type !== undefined && typed !== type}
-            run={async () => {
-              await run();
+            run={async (lead) => {
+              await run(lead);
               done.current = true;
               close();
             }}

@@ -1,11 +1,13 @@
 // What the signed-in account may do where. The hub decides; this only spares people
 // buttons that would be refused.
 
-import { readAll, useLoad, type Loaded } from "./load.ts";
+import { path } from "./api.ts";
+import { readAll, useGet, useLoad, type Loaded } from "./load.ts";
 import { session, useSession } from "./session.ts";
-import type { Org, Role } from "./types.ts";
+import type { Access, Org, Role } from "./types.ts";
 
-const strength: Record<Role, number> = { reader: 1, writer: 2, owner: 3 };
+// strength is a role's number on the Manage API.
+const strength: Record<Role, number> = { reader: 1, writer: 3, owner: 7 };
 
 let known: { of: string; orgs: Promise<Org[]> } | null = null;
 
@@ -31,21 +33,22 @@ export function useOrgs(): Loaded<Org[]> {
 }
 
 export interface Rights {
-  known: boolean; // false while they are read
-  role: Role | null;
   may: (role: Role) => boolean;
 }
 
-// useRights are those in a namespace, as far as the account's own and its
-// organisations' go.
-export function useRights(namespace: string): Rights {
+// useRights are those in a namespace, or in one of its repositories. What the account's
+// own namespace and its organisations give is known; the hub is asked for what was given
+// in the namespaces of others and in single repositories.
+export function useRights(namespace: string, repo?: string): Rights {
   const who = useSession();
   const orgs = useOrgs();
   let role: Role | null = orgs.data?.find((o) => o.name === namespace)?.role ?? null;
   if (who && (who.username === namespace || who.admin)) role = "owner";
-  return {
-    known: !who || role === "owner" || !orgs.loading,
-    role,
-    may: (need) => role !== null && strength[role] >= strength[need],
-  };
+  const more = who !== null && !orgs.loading && (repo === undefined ? role === null : role !== "owner");
+  const place = path`/v2/manage/namespaces/${namespace}` + (repo === undefined ? "" : path`/repos/${repo}`);
+  const given = useGet<Access>(more ? place + "/access" : null);
+  const told = given.data?.self_auth.auth ?? 0;
+  const everybodys = repo !== undefined && told === strength.reader; // where it is public
+  const has = Math.max(role ? strength[role] : 0, everybodys ? 0 : told);
+  return { may: (need) => has >= strength[need] };
 }

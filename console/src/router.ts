@@ -16,15 +16,28 @@ function place(): Place {
   return { path, query: new URLSearchParams(location.search) };
 }
 
+let visits = 0; // how often another page was gone to
+
+// stays is what tells later whether the page is still the one that is shown now: who
+// left and came back has another before them.
+export function stays(): () => boolean {
+  const now = visits;
+  return () => now === visits;
+}
+
 export function usePlace(): Place {
   const [at, set] = useState(place);
   useEffect(() => {
     const changed = () => set(place());
+    const wentBack = () => {
+      visits++;
+      changed();
+    };
     listeners.add(changed);
-    addEventListener("popstate", changed);
+    addEventListener("popstate", wentBack);
     return () => {
       listeners.delete(changed);
-      removeEventListener("popstate", changed);
+      removeEventListener("popstate", wentBack);
     };
   }, []);
   return at;
@@ -51,6 +64,7 @@ export function here(): string {
 
 // go leads to a page; to begins with the root.
 export function go(to: string, replace = false): void {
+  if (new URL(to, location.href).pathname !== location.pathname) visits++;
   if (replace) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
   for (const tell of listeners) tell();

@@ -32,6 +32,11 @@ export interface Org {
   role: Role;
 }
 
+// Access is what the Manage API tells of a namespace or repository.
+export interface Access {
+  self_auth: { auth: number }; // the caller's role
+}
+
 export interface Member {
   username: string;
   role: Role;

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { advice, Refused } from "./api.ts";
 import { ago, fullTime, short } from "./format.ts";
 import { asRefused, type Loaded, type Pages } from "./load.ts";
-import { go, here, root } from "./router.ts";
+import { go, here, root, stays } from "./router.ts";
 import { session } from "./session.ts";
 
 // Title is a page's heading, which a new page moves the focus to, unless one of its
@@ -231,18 +231,32 @@ export function Tabs({ label, all }: { label: string; all: { name: string; to: s
   );
 }
 
+// Lead is how an action leads to the page that comes after it, and says there what was
+// done. Who has gone to another page meanwhile stays there, and is told.
+export type Lead = (to: string, told?: string, replace?: boolean) => void;
+
+export interface Action {
+  busy: boolean;
+  error: Refused | undefined; // why the last was refused
+  run: (f: (lead: Lead) => Promise<void>) => Promise<void>;
+}
+
 // useAction runs something that changes the hub, once at a time.
-export function useAction(): { busy: boolean; error: Refused | undefined; run: (f: () => Promise<void>) => Promise<void> } {
+export function useAction(): Action {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Refused>();
   const running = useRef(false);
-  const run = async (f: () => Promise<void>) => {
+  const run = async (f: (lead: Lead) => Promise<void>) => {
     if (running.current) return;
     running.current = true;
     setBusy(true);
     setError(undefined);
+    const still = stays();
     try {
-      await f();
+      await f((to, told, replace) => {
+        if (still()) go(to, replace);
+        if (told) say(told);
+      });
     } catch (e) {
       setError(asRefused(e));
     } finally {
@@ -275,10 +289,4 @@ export function Voice() {
       {said.text && <span key={said.n}>{said.text}</span>}
     </div>
   );
-}
-
-// leave says what was done, on the page that comes after it.
-export function leave(to: string, text: string): void {
-  go(to);
-  say(text);
 }

@@ -7,7 +7,7 @@ import { count, duration, short } from "../format.ts";
 import { asRefused } from "../load.ts";
 import { LogView } from "../logview.ts";
 import { useRights } from "../mine.ts";
-import { go, root } from "../router.ts";
+import { root } from "../router.ts";
 import type { Build, LogLine } from "../types.ts";
 import { Outside, Problem, say, Time, Title, useAction, Waiting } from "../ui.tsx";
 import { buildPath, Status } from "./builds.tsx";
@@ -101,7 +101,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function Head({ b }: { b: Build }) {
-  const rights = useRights(b.namespace);
+  const rights = useRights(b.namespace, b.repo_name);
   const again = useAction();
   const writer = rights.may("writer");
   return (
@@ -127,9 +127,9 @@ function Head({ b }: { b: Build }) {
               type="button"
               disabled={again.busy}
               onClick={() =>
-                void again.run(async () => {
+                void again.run(async (lead) => {
                   const next = await send<Build>("POST", "/v1/builds", { namespace: b.namespace, repo_name: b.repo_name, tag: b.docker_repo_tag });
-                  go(buildPath(next.build_id));
+                  lead(buildPath(next.build_id));
                 })
               }
             >

@@ -4,10 +4,10 @@ import { query, send } from "../api.ts";
 import { Choice, Form, Input } from "../form.tsx";
 import { duration, short } from "../format.ts";
 import { usePages } from "../load.ts";
-import type { Rights } from "../mine.ts";
-import { go, root, useQuery } from "../router.ts";
+import { useRights, type Rights } from "../mine.ts";
+import { root, useQuery } from "../router.ts";
 import type { Build, BuildStatus, Repository } from "../types.ts";
-import { Badge, List, say, Time, Title } from "../ui.tsx";
+import { Badge, List, Time, Title } from "../ui.tsx";
 import { repositoryPath } from "./repository.tsx";
 
 const statuses: Record<BuildStatus, [name: string, kind: string]> = {
@@ -44,19 +44,20 @@ export function RepositoryBuilds({ r, rights }: { r: Repository; rights: Rights 
       <BuildList
         path={`/v1/builds${query({ namespace: r.namespace, repo_name: r.repo_name })}`}
         bare
-        empty={r.is_automated ? <p>Nothing was built yet.</p> : <NotAutomated r={r} rights={rights} />}
+        empty={r.is_automated ? <p>Nothing was built yet.</p> : <NotAutomated namespace={r.namespace} />}
       />
     </>
   );
 }
 
-function NotAutomated({ r, rights }: { r: Repository; rights: Rights }) {
+function NotAutomated({ namespace }: { namespace: string }) {
+  const rights = useRights(namespace);
   return (
     <p>
       This repository is not built from Git; images are pushed to it. How a repository is built is said when it is made
       {rights.may("writer") && (
         <>
-          : <a href={`${root}/new${query({ namespace: r.namespace, git: "1" })}`}>make one that is built from Git</a>
+          : <a href={`${root}/new${query({ namespace, git: "1" })}`}>make one that is built from Git</a>
         </>
       )}
       .
@@ -79,10 +80,9 @@ function Start({ r }: { r: Repository }) {
     <section class="start">
       <Form
         action="Start a build"
-        run={async () => {
+        run={async (lead) => {
           const b = await send<Build>("POST", "/v1/builds", { namespace: r.namespace, repo_name: r.repo_name, tag, code_commit_id: commit.trim() || undefined });
-          go(buildPath(b.build_id));
-          say("The build waits for its turn");
+          lead(buildPath(b.build_id), "The build waits for its turn");
         }}
       >
         <Choice label="Tag" value={tag} set={setTag} of={tags.map((t) => [t.docker_repo_tag, `${t.docker_repo_tag}, from ${t.code_repo_type} ${t.code_repo_type_value}`])} />

@@ -6,7 +6,7 @@ import { forgetOrgs, type Rights } from "../mine.ts";
 import { root } from "../router.ts";
 import { session } from "../session.ts";
 import type { Member } from "../types.ts";
-import { leave, List, Problem, say, Table, Time, useAction } from "../ui.tsx";
+import { List, Problem, say, Table, Time, useAction, type Action } from "../ui.tsx";
 
 const roles: [string, string][] = [
   ["reader", "reader: pulls"],
@@ -17,37 +17,18 @@ const roles: [string, string][] = [
 // Members lists who belongs to an organisation; owners change that.
 export function Members({ org, rights }: { org: string; rights: Rights }) {
   const list = usePages<Member>(path`/v1/orgs/${org}/members` + "?page_size=50");
-  const changed = useAction();
+  const change = useAction();
   const owner = rights.may("owner");
-  const setRole = (m: Member, role: string) =>
-    changed.run(async () => {
-      await send("PUT", path`/v1/orgs/${org}/members/${m.username}`, { role });
-      say(`${m.username} is ${role} now`);
-      forgetOrgs();
-      list.reload();
-    });
   return (
     <>
-      <Problem error={changed.error} />
+      <Problem error={change.error} />
       <List of={list} empty={<p>{org} has no members.</p>}>
         {(all) => (
           <Table columns={["Account", "Role", "Since", owner && ""]}>
             {all.map((m) => (
               <tr key={m.username}>
                 <td>{m.username}</td>
-                <td>
-                  {owner ? (
-                    <select aria-label={`Role of ${m.username}`} value={m.role} disabled={changed.busy} onChange={(e) => void setRole(m, e.currentTarget.value)}>
-                      {roles.map(([v]) => (
-                        <option value={v} key={v}>
-                          {v}
-                        </option>
-                      ))}
-                    </select>
-                  ) : (
-                    m.role
-                  )}
-                </td>
+                <td>{owner ? <RoleOf org={org} member={m} change={change} done={list.reload} /> : m.role}</td>
                 <td>
                   <Time at={m.since} />
                 </td>
@@ -66,7 +47,33 @@ export function Members({ org, rights }: { org: string; rights: Rights }) {
   );
 }
 
-function Remove({ org, member, done }: { org: string; member: Member; done: () => void }) {
+interface MemberProps {
+  org: string;
+  member: Member;
+  done: () => void;
+}
+
+// RoleOf changes a member's role: of all members one at a time.
+function RoleOf({ org, member: m, change, done }: MemberProps & { change: Action }) {
+  const set = (role: string) =>
+    change.run(async () => {
+      await send("PUT", path`/v1/orgs/${org}/members/${m.username}`, { role });
+      say(`${m.username} is ${role} now`);
+      forgetOrgs();
+      done();
+    });
+  return (
+    <select aria-label={`Role of ${m.username}`} value={m.role} disabled={change.busy} onChange={(e) => void set(e.currentTarget.value)}>
+      {roles.map(([v]) => (
+        <option value={v} key={v}>
+          {v}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function Remove({ org, member, done }: MemberProps) {
   const self = session()?.username === member.username;
   return (
     <Confirm
@@ -74,11 +81,11 @@ function Remove({ org, member, done }: { org: string; member: Member; done: () =
       label={self ? undefined : `Remove ${member.username}`}
       title={self ? `Leave ${org}?` : `Remove ${member.username} from ${org}?`}
       action={self ? "Leave" : "Remove"}
-      run={async () => {
+      run={async (lead) => {
         await send("DELETE", path`/v1/orgs/${org}/members/${member.username}`);
         forgetOrgs();
         if (self) {
-          leave(`${root}/organisations`, `You are no member of ${org} any more`);
+          lead(`${root}/organisations`, `You are no member of ${org} any more`);
           return;
         }
         say(`${member.username} is no member of ${org} any more`);

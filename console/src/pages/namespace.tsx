@@ -1,5 +1,5 @@
-import { useState } from "preact/hooks";
 import { path, query } from "../api.ts";
+import { Search } from "../form.tsx";
 import type { PageProps } from "../app.tsx";
 import { count } from "../format.ts";
 import { usePages } from "../load.ts";
@@ -101,21 +101,12 @@ function Switch({ to }: { to: string }) {
 
 function Repositories({ namespace, rights }: { namespace: string; rights: Rights }) {
   const [q, setQ] = useQuery("q");
-  const [typed, setTyped] = useState(q);
   const [visible, setVisible] = useQuery("is_public");
   const list = usePages<Repository>(path`/v1/repositories/${namespace}` + query({ page_size: 30, q, is_public: visible }));
   const filtered = q !== "" || visible !== "";
   return (
     <>
-      <form
-        class="filter"
-        role="search"
-        onSubmit={(e) => {
-          e.preventDefault();
-          setQ(typed.trim());
-        }}
-      >
-        <input type="search" aria-label={`Search in ${namespace}`} placeholder={`Search in ${namespace}`} value={typed} onInput={(e) => setTyped(e.currentTarget.value)} onSearch={(e: Event) => setQ((e.currentTarget as HTMLInputElement).value.trim())} />
+      <Search label={`Search in ${namespace}`} value={q} set={setQ}>
         {rights.may("reader") && (
           <select aria-label="Visibility" value={visible} onChange={(e) => setVisible(e.currentTarget.value)}>
             <option value="">Public and private</option>
@@ -123,7 +114,7 @@ function Repositories({ namespace, rights }: { namespace: string; rights: Rights
             <option value="false">Private</option>
           </select>
         )}
-      </form>
+      </Search>
       <List of={list} empty={filtered ? <p>No repository of {namespace} is like that.</p> : <Empty namespace={namespace} rights={rights} />}>
         {(all) => (
           <ul class="rows">

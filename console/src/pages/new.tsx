@@ -5,7 +5,7 @@ import { Check, Choice, Form, Input } from "../form.tsx";
 import { useOrgs } from "../mine.ts";
 import { session } from "../session.ts";
 import type { Repository } from "../types.ts";
-import { leave, Load, Title } from "../ui.tsx";
+import { Load, Title } from "../ui.tsx";
 import { repositoryPath } from "./repository.tsx";
 import { draftOf, newTagConfig, TagFields, written } from "./tagconfig.tsx";
 
@@ -63,14 +63,14 @@ function Fields({ names, first, git: fromGit }: { names: string[]; first: string
   return (
     <Form
       action="Make the repository"
-      run={async () => {
+      run={async (lead) => {
         const r = await send<Repository>("POST", path`/v1/repositories/${namespace}`, {
           repo_name: name,
           description,
           is_public: open,
           build_config: git ? build_config() : undefined,
         });
-        leave(repositoryPath(r) + (git ? "/build-config" : ""), `${r.repo_path} is made`);
+        lead(repositoryPath(r) + (git ? "/build-config" : ""), `${r.repo_path} is made`);
       }}
     >
       <Choice label="Namespace" value={namespace} set={setNamespace} of={names.map((n) => [n, n])} />

@@ -3,9 +3,9 @@ import { path, send } from "../api.ts";
 import { Confirm, Form, Input } from "../form.tsx";
 import { useGet } from "../load.ts";
 import { forgetOrgs, useOrgs } from "../mine.ts";
-import { go, root } from "../router.ts";
+import { root } from "../router.ts";
 import type { Org } from "../types.ts";
-import { Badge, leave, Load, say, Title } from "../ui.tsx";
+import { Badge, Load, say, Title } from "../ui.tsx";
 
 // Orgs lists the account's organisations, and makes new ones.
 export function Orgs() {
@@ -42,10 +42,10 @@ export function Orgs() {
         <h2>New organisation</h2>
         <Form
           action="Make it"
-          run={async () => {
+          run={async (lead) => {
             await send("POST", "/v1/orgs", { name, company });
             forgetOrgs();
-            leave(`${root}${path`/namespaces/${name}/members`}`, `${name} is made. Add its members`);
+            lead(`${root}${path`/namespaces/${name}/members`}`, `${name} is made. Add its members`);
           }}
         >
           <Input label="Name" value={name} set={setName} required maxLength={64} autoComplete="off" hint="Images are then called NAME/repository. It cannot be changed." />
@@ -72,11 +72,10 @@ export function OrgSettings({ org }: { org: string }) {
               title={`Delete ${org}?`}
               action="Delete the organisation"
               type={org}
-              run={async () => {
+              run={async (lead) => {
                 await send("DELETE", at);
                 forgetOrgs();
-                go(`${root}/organisations`);
-                say(`${org} is deleted`);
+                lead(`${root}/organisations`, `${org} is deleted`);
               }}
             >
               <p>Its members, robots, webhooks and build secrets go with it.</p>

@@ -21,13 +21,13 @@ export function repositoryPath(r: { namespace: string; repo_name: string }): str
 // RepositoryPage is a repository and all that hangs on it.
 export function RepositoryPage({ vars }: PageProps) {
   const [namespace = "", name = "", part = ""] = vars;
-  const rights = useRights(namespace);
+  const rights = useRights(namespace, name);
   const loaded = useGet<Repository>(path`/v1/repositories/${namespace}/${name}`);
   const base = repositoryPath({ namespace, repo_name: name });
   const tabs: [part: string, name: string, show: boolean][] = [
     ["", "Overview", true],
     ["tags", "Tags", true],
-    ["builds", "Builds", rights.may("reader")],
+    ["builds", "Builds", rights.may("reader") || loaded.data?.is_public === false],
     ["build-config", "How it is built", rights.may("writer") && loaded.data?.is_automated === true],
     ["settings", "Settings", rights.may("writer")],
   ];
@@ -114,7 +114,7 @@ function Overview({ r, rights }: { r: Repository; rights: Rights }) {
   );
 }
 
-function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+export function Fact({ name, children }: { name: string; children: ComponentChildren }) {
   return (
     <div>
       <dt>{name}</dt>

@@ -4,7 +4,7 @@ import { Area, Check, Choice, Confirm, Form, Input } from "../form.tsx";
 import type { Rights } from "../mine.ts";
 import { root } from "../router.ts";
 import type { Repository } from "../types.ts";
-import { leave, say } from "../ui.tsx";
+import { say } from "../ui.tsx";
 import { Description } from "./repository.tsx";
 
 export const categories: [string, string][] = ["app_server", "linux", "framework_app", "database", "lang", "other", "windows", "arms"].map((c) => [c, c.replace("_", " ")]);
@@ -26,9 +26,9 @@ export function Settings({ r, rights, changed }: { r: Repository; rights: Rights
               title={`Delete ${r.repo_path}?`}
               action="Delete it for ever"
               type={r.repo_path}
-              run={async () => {
+              run={async (lead) => {
                 await send("DELETE", at);
-                leave(`${root}${path`/namespaces/${r.namespace}`}`, `${r.repo_path} is deleted`);
+                lead(`${root}${path`/namespaces/${r.namespace}`}`, `${r.repo_path} is deleted`);
               }}
             >
               <p>All tags and images of {r.repo_path} are deleted, at once and for ever. Whatever pulls them fails.</p>

@@ -6,7 +6,7 @@ import { useLoad } from "../load.ts";
 import { back, go, root } from "../router.ts";
 import { session, useSession } from "../session.ts";
 import type { Profile } from "../types.ts";
-import { Load, say, Title } from "../ui.tsx";
+import { Load, say, Title, type Lead } from "../ui.tsx";
 
 export function SignIn({ at }: PageProps) {
   const to = at.query.get("to");
@@ -54,7 +54,7 @@ export function Register() {
           </p>
         </div>
       ) : (
-        <Load of={open}>{() => <NewAccount action="Make my account" then={(name, password) => signIn(name, password).then(() => go(`${root}/namespaces/${name}`, true))} />}</Load>
+        <Load of={open}>{() => <NewAccount action="Make my account" then={(name, password, lead) => signIn(name, password).then(() => lead(`${root}/namespaces/${name}`, undefined, true))} />}</Load>
       )}
     </div>
   );
@@ -62,7 +62,7 @@ export function Register() {
 
 // NewAccount is the form for an account: of one's own, or, by an administrator,
 // somebody else's.
-export function NewAccount({ action, then }: { action: string; then: (name: string, password: string) => Promise<void> }) {
+export function NewAccount({ action, then }: { action: string; then: (name: string, password: string, lead: Lead) => Promise<void> }) {
   const [name, setName] = useState("");
   const [email, setEmail] = useState("");
   const [realname, setRealname] = useState("");
@@ -70,10 +70,10 @@ export function NewAccount({ action, then }: { action: string; then: (name: stri
   return (
     <Form
       action={action}
-      run={async () => {
+      run={async (lead) => {
         const made = await send<Profile>("POST", "/v1/auth/register", { username: name, password, email, realname });
         for (const empty of [setName, setEmail, setRealname, setPassword]) empty("");
-        await then(made.username, password);
+        await then(made.username, password, lead);
         say(`The account ${made.username} is made`);
       }}
     >

@@ -1,34 +1,36 @@
-import { path } from "../api.ts";
+import { path, query } from "../api.ts";
 import type { PageProps } from "../app.tsx";
 import { command, short, size } from "../format.ts";
+import { Choice } from "../form.tsx";
 import { useGet } from "../load.ts";
 import { useRights } from "../mine.ts";
-import { root } from "../router.ts";
+import { root, useQuery } from "../router.ts";
 import type { Content, HistoryStep, WholeTag } from "../types.ts";
-import { Command, Copy, Digest, leave, Load, Table, Time, Title } from "../ui.tsx";
-import { repositoryPath } from "./repository.tsx";
+import { Command, Copy, Digest, Load, Table, Time, Title } from "../ui.tsx";
+import { Fact, repositoryPath } from "./repository.tsx";
 import { DeleteTag } from "./tags.tsx";
 
 // TagPage is what a tag points at: an image with its layers and history, or an index.
 export function TagPage({ vars }: PageProps) {
   const [namespace = "", name = "", tag = ""] = vars;
-  const rights = useRights(namespace);
+  const rights = useRights(namespace, name);
   const r = { namespace, repo_name: name };
-  const loaded = useGet<WholeTag>(path`/v1/repositories/${namespace}/${name}/tags/${tag}`);
+  const at = path`/v1/repositories/${namespace}/${name}/tags/${tag}`;
+  const loaded = useGet<WholeTag>(at);
   return (
     <>
       <Title
         text={`${namespace}/${name}:${tag}`}
-        aside={rights.may("writer") && loaded.data && <DeleteTag r={r} tag={tag} button="Delete the tag" done={() => leave(`${repositoryPath(r)}/tags`, `The tag ${tag} is deleted`)} />}
+        aside={rights.may("writer") && loaded.data && <DeleteTag r={r} tag={tag} button="Delete the tag" done={(lead, told) => lead(`${repositoryPath(r)}/tags`, told)} />}
       >
         <a href={`${root}${path`/namespaces/${namespace}`}`}>{namespace}</a>/<a href={repositoryPath(r)}>{name}</a>:{tag}
       </Title>
-      <Load of={loaded}>{(t) => <Whole t={t} image={`${location.host}/${namespace}/${name}`} />}</Load>
+      <Load of={loaded}>{(t) => <Whole t={t} at={at} image={`${location.host}/${namespace}/${name}`} />}</Load>
     </>
   );
 }
 
-function Whole({ t, image }: { t: WholeTag; image: string }) {
+function Whole({ t, at, image }: { t: WholeTag; at: string; image: string }) {
   return (
     <>
       <Command text={`docker pull ${image}:${t.tag}`} what="the pull command" />
@@ -39,45 +41,75 @@ function Whole({ t, image }: { t: WholeTag; image: string }) {
             <code>{t.digest}</code> <Copy text={`${image}@${t.digest}`} what="the name with the digest" />
           </dd>
         </div>
-        <div>
-          <dt>Size</dt>
-          <dd>{size(t.size)}</dd>
-        </div>
-        <div>
-          <dt>Platforms</dt>
-          <dd>{t.platforms.join(", ") || "none said"}</dd>
-        </div>
-        <div>
-          <dt>Pushed</dt>
-          <dd>
-            <Time at={t.pushed_at} />
-          </dd>
-        </div>
-        <div>
-          <dt>Pulled</dt>
-          <dd>
-            <Time at={t.pulled_at} />
-          </dd>
-        </div>
-        <div>
-          <dt>Type</dt>
-          <dd>
-            <code>{t.media_type}</code>
-          </dd>
-        </div>
+        <Fact name="Size">{size(t.size)}</Fact>
+        <Fact name="Platforms">{t.platforms.join(", ") || "none said"}</Fact>
+        <Fact name="Pushed">
+          <Time at={t.pushed_at} />
+        </Fact>
+        <Fact name="Pulled">
+          <Time at={t.pulled_at} />
+        </Fact>
+        <Fact name="Type">
+          <code>{t.media_type}</code>
+        </Fact>
+        <Config of={t.config} />
       </dl>
-      {t.manifests.length > 0 && <Contents title="Images in this index" of={t.manifests} />}
-      {t.history.length > 0 ? <History t={t} /> : t.layers.length > 0 && <Contents title="Layers" of={t.layers} />}
+      {t.manifests.length > 0 && (
+        <>
+          <Contents title="Images in this index" of={t.manifests} size="Manifest" />
+          <Image of={t.manifests} at={at} />
+        </>
+      )}
+      <Layers t={t} />
     </>
   );
 }
 
-function Contents({ title, of }: { title: string; of: Content[] }) {
+// Image is one of an index's, as the reader chooses: the first one to begin with.
+function Image({ of, at }: { of: Content[]; at: string }) {
+  const [asked, ask] = useQuery("image");
+  const chosen = of.find((c) => c.digest === asked) ?? of[0]!;
+  const loaded = useGet<WholeTag>(at + query({ digest: chosen.digest }));
+  return (
+    <section>
+      <h2>One of its images</h2>
+      <Choice label="Platform" value={chosen.digest} set={ask} of={of.map((c) => [c.digest, `${c.platform ?? "none said"}, ${short(c.digest)}`])} />
+      <Load of={loaded}>
+        {(t) => (
+          <>
+            <dl class="facts across">
+              <Fact name="Size">{size(t.size)}</Fact>
+              <Config of={t.config} />
+            </dl>
+            {t.manifests.length > 0 && <Contents title="Images in it" of={t.manifests} size="Manifest" />}
+            <Layers t={t} />
+          </>
+        )}
+      </Load>
+    </section>
+  );
+}
+
+function Config({ of }: { of: Content | null }) {
+  if (of === null) return null;
+  return (
+    <Fact name="Configuration">
+      <Digest of={of.digest} />
+    </Fact>
+  );
+}
+
+function Layers({ t }: { t: WholeTag }) {
+  if (t.history.length > 0) return <History t={t} />;
+  return t.layers.length > 0 ? <Contents title="Layers" of={t.layers} /> : null;
+}
+
+function Contents({ title, of, size: sized = "Size" }: { title: string; of: Content[]; size?: string }) {
   const platforms = of.some((c) => c.platform !== null);
   return (
     <section>
       <h2>{title}</h2>
-      <Table columns={[platforms && "Platform", "Digest", "Type", "Size"]} number="Size">
+      <Table columns={[platforms && "Platform", "Digest", "Type", sized]} number={sized}>
         {of.map((c, i) => (
           <tr key={i}>
             {platforms && <td>{c.platform ?? "–"}</td>}

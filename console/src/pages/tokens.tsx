@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { ask, path, query } from "../api.ts";
 import { Choice, Confirm, Form, Input, WhoseName } from "../form.tsx";
 import { usePages } from "../load.ts";
@@ -61,7 +61,6 @@ function TokenList({ at, namespace, empty }: { at: string; namespace?: string; e
         done={(t) => {
           setMade(t);
           list.reload();
-          scrollTo(0, 0);
         }}
       />
     </>
@@ -120,6 +119,7 @@ function Password({ value, set }: { value: string; set: (v: string) => void }) {
 }
 
 function Made({ token, done }: { token: MadeToken; done: () => void }) {
+  useEffect(() => scrollTo(0, 0), [token]);
   const user = token.namespace === null ? (session()?.username ?? "token") : "robot";
   return (
     <div class="made" role="status">
