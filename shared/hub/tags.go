@@ -108,7 +108,7 @@ func (h *Hub) deleteTag(ctx context.Context, g Grant, tag string, also func(Tag)
 			ops = append(ops, more...)
 		}
 		return h.change(ctx, append(ops,
-			store.CheckExists(items[0].Key), store.Add(statsKey(g.RepoID), map[string]int64{statTags: -1}))...)
+			store.CheckAt(items[0].Key, items[0].Version), store.Add(statsKey(g.RepoID), map[string]int64{statTags: -1}))...)
 	})
 }
 

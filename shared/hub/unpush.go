@@ -62,7 +62,7 @@ func (h *Hub) deleteManifest(ctx context.Context, g Grant, digest string) (rest 
 	if rest = len(tags) > untagBatch; rest {
 		tags = tags[:untagBatch]
 	}
-	ops := []store.Op{store.CheckExists(items[0].Key)}
+	ops := []store.Op{store.CheckAt(items[0].Key, items[0].Version)}
 	for _, tag := range tags {
 		untag, err := untagOps(id, tag)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,5 +125,37 @@ func TestSweptInMidPull(t *testing.T) {
 			a.fails(404, "MANIFEST_UNKNOWN")
 		}
 		r.hub.Layers = layers
+	}
+}
+
+// beforeUntag does something before the first Write that takes a tag away.
+type beforeUntag struct {
+	store.Records
+	once sync.Once
+	do   func()
+}
+
+func (b *beforeUntag) Write(ctx context.Context, ops ...store.Op) error {
+	if slices.ContainsFunc(ops, func(op store.Op) bool { return op.Kind == store.OpDelete && strings.HasPrefix(op.Key.Sort, "tag/") }) {
+		b.once.Do(b.do)
+	}
+	return b.Records.Write(ctx, ops...)
+}
+
+// Once an owner was told that tags are immutable none goes, also by a deletion that
+// began before.
+func TestImmutableInMidDeletion(t *testing.T) {
+	m := index(nil, nil)
+	for _, reference := range []string{"v1", digestOf(m)} {
+		r := start(t)
+		as := r.pusher("alice", "alice/app")
+		r.pushManifest(as, "alice/app", "v1", m).is(201)
+		r.hub.Records = &beforeUntag{Records: r.hub.Records, do: func() {
+			r.do(basic("alice"), "PUT", "/v1/repositories/alice/app", `{"immutable_tags":true}`, "Content-Type", "application/json").is(200)
+		}}
+		r.do(as, "DELETE", "/v2/alice/app/manifests/"+reference, nil).fails(403, "DENIED")
+		if got := r.tags(as, "alice/app"); !slices.Equal(got, []string{"v1"}) {
+			t.Errorf("tags %v", got)
+		}
 	}
 }
