@@ -179,15 +179,21 @@ func (h *Hub) append(ctx context.Context, u Upload, item store.Item, c Chunk, wh
 	if c.At >= 0 && c.At != u.State.Size {
 		return u, Fail(BadRange, "the upload has %d bytes: the next chunk must begin there, not at %d", u.State.Size, c.At)
 	}
+	if c.Size >= 0 {
+		c.Body = io.LimitReader(c.Body, c.Size+1)
+	}
 	received, err := h.receive(ctx, u, c.Body)
-	if received.State.Size == u.State.Size {
-		return u, err
-	}
-	if got := received.State.Size - u.State.Size; err == nil && c.Size >= 0 && got != c.Size {
+	got := received.State.Size - u.State.Size
+	switch {
+	case c.Size >= 0 && got > c.Size: // nobody knows which of them were meant
+		return u, Fail(BadSize, "more than the %d bytes that were announced arrived; none of them was kept", c.Size)
+	case err == nil && c.Size >= 0 && got < c.Size:
 		err = Fail(BadSize, "%d bytes were announced, %d arrived", c.Size, got)
-	}
-	if err == nil {
+	case err == nil:
 		received.Whole = whole
+	}
+	if got == 0 {
+		return u, err
 	}
 	ctx = context.WithoutCancel(ctx) // a sender that broke off must not lose what arrived
 	if failed := h.Records.Write(ctx, store.Replace(item.Key, item.Version, encode(received))); failed != nil {

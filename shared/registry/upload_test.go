@@ -115,6 +115,9 @@ func TestUploadOutOfOrder(t *testing.T) {
 	r.do(as, "PATCH", at, "56", "Content-Range", "6-5").fails(400, "BLOB_UPLOAD_INVALID")
 	r.do(as, "PATCH", at, "56", "Content-Range", "5-7").fails(400, "SIZE_INVALID")
 	r.do(as, "PATCH", at, "56", "Content-Range", "five").fails(400, "BLOB_UPLOAD_INVALID")
+	for _, wrong := range []string{"", "56789"} { // in chunks of HTTP, so that Content-Range alone tells the length
+		r.do(as, "PATCH", at, stream{strings.NewReader(wrong)}, "Content-Range", "5-7").fails(400, "SIZE_INVALID").is(400, "Range", "0-4", "Location", at)
+	}
 	r.do(as, "PUT", at+"?digest="+d, "56789", "Content-Range", "5-9").is(201)
 	r.do(as, "GET", "/v2/alice/app/blobs/"+d, nil).is(200).has("0123456789")
 }
