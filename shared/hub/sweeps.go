@@ -74,9 +74,15 @@ func (h *Hub) sweepKind(ctx context.Context, kind, to string, r *SweepReport, do
 // done takes a note away, unless it was made anew meanwhile.
 func done(note store.Item) store.Op { return store.DeleteAt(note.Key, note.Version) }
 
-// sweepUpload drops an upload that was begun long ago.
+// sweepUpload drops an upload that was begun long ago. One that bytes are still coming
+// in for is left to the next sweep.
 func (h *Hub) sweepUpload(ctx context.Context, note store.Item, r *SweepReport) error {
 	_, id, _ := strings.Cut(note.Sort, "/")
+	unlock, err := h.uploads.lock(id)
+	if err != nil {
+		return nil
+	}
+	defer unlock()
 	if err := h.drop(ctx, id); err != nil {
 		return err
 	}

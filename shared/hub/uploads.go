@@ -164,9 +164,13 @@ func (h *Hub) Append(ctx context.Context, g Grant, id string, c Chunk) (Upload, 
 		return u, sentElsewhere()
 	}
 	if u.Whole != "" {
-		return u, Fail(BadUpload, "the upload has all its bytes: end it with PUT and the digest %s", u.Whole)
+		return u, wholeUpload(u)
 	}
 	return h.append(ctx, u, item, c, "")
+}
+
+func wholeUpload(u Upload) error {
+	return Fail(BadUpload, "the upload has all its bytes: end it with PUT and the digest %s", u.Whole)
 }
 
 func sentElsewhere() error {
@@ -291,8 +295,15 @@ func (h *Hub) Commit(ctx context.Context, g Grant, id, digest string, last Chunk
 		if u, err = h.arrived(ctx, u, digest); err != nil {
 			return u, err
 		}
-	case last.Body != nil && u.Whole != digest:
+	case last.Body != nil && u.Whole != "" && u.Whole != digest:
+		return u, wholeUpload(u)
+	case last.Body != nil && u.Whole == "":
 		if u, err = h.append(ctx, u, item, last, digest); err != nil {
+			return u, err
+		}
+	}
+	if u.Whole == "" && !u.sums(digest) {
+		if u, err = h.close(ctx, u, item, digest); err != nil {
 			return u, err
 		}
 	}
@@ -301,6 +312,27 @@ func (h *Hub) Commit(ctx context.Context, g Grant, id, digest string, last Chunk
 		u = Upload{}
 	}
 	return u, err
+}
+
+// sums reports whether the digest's algorithm was summed as the bytes came in.
+func (u Upload) sums(digest string) bool {
+	_, ok := u.Sums[algorithmOf(digest)]
+	return ok
+}
+
+// close notes that an upload that was read as item has all its bytes. A commit that
+// has to read them again finishes the object first, which then takes no more.
+func (h *Hub) close(ctx context.Context, u Upload, item store.Item, digest string) (Upload, error) {
+	whole := u
+	whole.Whole = digest
+	err := h.Records.Write(ctx, store.Replace(item.Key, item.Version, encode(whole)))
+	if isConflict(err) {
+		err = h.overtaken(ctx, item.Key)
+	}
+	if err != nil {
+		return u, err
+	}
+	return whole, nil
 }
 
 // Push is a whole blob in one request: StartUpload and Commit at once.

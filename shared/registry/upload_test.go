@@ -227,14 +227,11 @@ func TestUploadResumes(t *testing.T) {
 	r.do(as, "GET", "/v2/alice/app/blobs/"+d, nil).is(200).has(string(content))
 }
 
-// Two requests never write to one upload at once.
-func TestUploadBusy(t *testing.T) {
-	r := start(t)
-	as := r.pusher("alice", "alice/app")
-	at := r.do(as, "POST", "/v2/alice/app/blobs/uploads/", nil).is(202).header.Get("Location")
+// slowly sends a PATCH whose body goes on until out is closed. Then done gives its status.
+func (r *registry) slowly(as auth, at string) (out *io.PipeWriter, done <-chan int) {
 	in, out := io.Pipe()
-	defer out.Close()
-	first := make(chan int)
+	r.t.Cleanup(func() { out.Close() })
+	first := make(chan int, 1)
 	go func() {
 		req, _ := http.NewRequest("PATCH", at, in)
 		req.Header.Set("Authorization", string(as))
@@ -247,18 +244,79 @@ func TestUploadBusy(t *testing.T) {
 		first <- res.StatusCode
 	}()
 	out.Write([]byte("first"))
-	var a answer
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if a = r.do(as, "PUT", at+"?digest="+digestOf("x"), "x", "Content-Range", "9-9"); a.status == 429 {
-			break
-		}
-	}
+	return out, first
+}
+
+// Two requests never write to one upload at once.
+func TestUploadBusy(t *testing.T) {
+	r := start(t)
+	as := r.pusher("alice", "alice/app")
+	at := r.do(as, "POST", "/v2/alice/app/blobs/uploads/", nil).is(202).header.Get("Location")
+	out, first := r.slowly(as, at)
+	a := r.busy(as, at)
 	a.fails(429, "TOOMANYREQUESTS").is(429, "Retry-After", "1")
 	out.Close()
 	if got := <-first; got != 202 {
 		t.Fatalf("the first request: %d", got)
 	}
 	r.do(as, "PUT", at+"?digest="+digestOf("first"), nil).is(201)
+}
+
+// busy asks for what an upload cannot do until it is refused because another request
+// writes to it.
+func (r *registry) busy(as auth, at string) (a answer) {
+	r.t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if a = r.do(as, "PUT", at+"?digest="+digestOf("x"), "x", "Content-Range", "9-9"); a.status == 429 {
+			break
+		}
+	}
+	return a
+}
+
+// A sweep lets an upload alone that is old but still coming in.
+func TestSweepInMidUpload(t *testing.T) {
+	r := start(t)
+	as := r.pusher("alice", "alice/app")
+	at := r.do(as, "POST", "/v2/alice/app/blobs/uploads/", nil).is(202).header.Get("Location")
+	out, patch := r.slowly(as, at)
+	r.busy(as, at).fails(429, "TOOMANYREQUESTS")
+	r.later(25 * time.Hour)
+	r.sweep()
+	out.Close()
+	if got := <-patch; got != 202 {
+		t.Fatalf("an upload was swept while it came in: %d", got)
+	}
+	as = r.pusher("alice", "alice/app")
+	r.do(as, "PUT", at+"?digest="+digestOf("first"), nil).is(201)
+}
+
+// An upload whose commit was refused although all its bytes are there takes no more, but
+// can be ended once there is room.
+func TestUploadIsWhole(t *testing.T) {
+	for _, algorithm := range []string{hub.SHA256, hub.SHA512} {
+		r := start(t)
+		as := r.pusher("alice", "alice/app")
+		d := hub.DigestOf(algorithm, []byte("0123456789"))
+		quota := func(n string) {
+			t.Helper()
+			r.do(basic("alice"), "PUT", "/v1/namespaces/alice/quota", `{"limit":`+n+`}`, "Content-Type", "application/json").is(200)
+		}
+		quota("5")
+		at := r.do(as, "POST", "/v2/alice/app/blobs/uploads/", nil).is(202).header.Get("Location")
+		r.do(as, "PATCH", at, "01234").is(202)
+		if algorithm == hub.SHA256 {
+			r.do(as, "PUT", at+"?digest="+d, "56789").fails(403, "DENIED")
+		} else {
+			r.do(as, "PATCH", at, "56789").is(202)
+			r.do(as, "PUT", at+"?digest="+d, nil).fails(403, "DENIED")
+		}
+		r.do(as, "PATCH", at, "x").fails(400, "BLOB_UPLOAD_INVALID")
+		r.do(as, "PUT", at+"?digest="+hub.DigestOf(algorithm, []byte("0123456789x")), "x").fails(400, "BLOB_UPLOAD_INVALID")
+		quota("null")
+		r.do(as, "PUT", at+"?digest="+d, nil).is(201)
+		r.do(as, "GET", "/v2/alice/app/blobs/"+d, nil).is(200).has("0123456789")
+	}
 }
 
 func TestAbandonedUploads(t *testing.T) {
