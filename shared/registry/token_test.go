@@ -256,6 +256,8 @@ func TestChallenges(t *testing.T) {
 		{reader, "GET", "/v2/alice/none/manifests/v1", 404, "NAME_UNKNOWN", ""},
 		{"Bearer brr_nonsense.x", "GET", "/v2/alice/open/manifests/v1", 401, "UNAUTHORIZED", pull},
 		{"Bearer brt_nonsense", "GET", "/v2/alice/open/manifests/v1", 401, "UNAUTHORIZED", pull},
+		{"Bearer brr_nonsense.x", "GET", "/v2/a%22b/open/manifests/v1", 401, "UNAUTHORIZED", "-"},
+		{"Basic nonsense", "GET", "/v2/alice/open/manifests/v1", 401, "UNAUTHORIZED", pull},
 
 		{basic("bob"), "GET", "/v2/alice/closed/manifests/v1", 404, "NAME_UNKNOWN", ""},
 		{basic("bob"), "GET", "/v2/alice/none/manifests/v1", 404, "NAME_UNKNOWN", ""},
@@ -289,6 +291,11 @@ func TestChallenges(t *testing.T) {
 			default:
 				parts := strings.Split(c.path, "/")
 				want += fmt.Sprintf(`,scope="repository:%s/%s:%s"`, parts[2], parts[3], c.scope)
+			}
+			if bearer := strings.HasPrefix(string(c.as), "Bearer "); bearer && strings.Contains(string(c.as), "nonsense") {
+				want += `,error="invalid_token"`
+			} else if bearer {
+				want += `,error="insufficient_scope"`
 			}
 		}
 		if got := a.header.Get("WWW-Authenticate"); got != want {

@@ -146,16 +146,37 @@ func (c *Call) challenge(e *hub.Error, status int) int {
 	if scope := c.scope(in, need); scope != "" {
 		challenge += fmt.Sprintf(`,scope="%s"`, scope)
 	}
+	if wrong := c.tokenError(); wrong != "" {
+		challenge += fmt.Sprintf(`,error="%s"`, wrong)
+	}
 	header.Set("WWW-Authenticate", challenge)
 	return http.StatusUnauthorized
 }
 
-// scope is what a token must allow for the call's route.
+// tokenError says what is wrong with the token that the caller brought, "" if they
+// brought none. By it clients know whether another token can help. See RFC 6750,
+// section 3.1.
+func (c *Call) tokenError() string {
+	scheme, _, _ := strings.Cut(c.R.Header.Get("Authorization"), " ")
+	switch {
+	case !strings.EqualFold(scheme, "bearer"):
+		return ""
+	case c.Caller.Method == hub.Anonymous:
+		return "invalid_token"
+	}
+	return "insufficient_scope"
+}
+
+// scope is what a token must allow for the call's route; "" if that is nothing, or the
+// path's names are none.
 func (c *Call) scope(in target, need hub.Role) string {
 	if in != repository {
 		if c.Route.Name == "registry-catalog" {
 			return "registry:catalog:*"
 		}
+		return ""
+	}
+	if checkNames(hub.Target{Namespace: c.Var("namespace"), Repository: c.Var("repo")}) != nil {
 		return ""
 	}
 	actions := "pull"
