@@ -71,7 +71,7 @@ func (h *Hub) sweepCache(ctx context.Context, note store.Item, _ *SweepReport) e
 			return nil
 		}
 		err = h.Records.Write(ctx, store.DeleteAt(item.Key, item.Version),
-			store.Put(untaggedKey(note.Sort, t.Digest), nil), store.Put(sweepKey(sweepUntagged, note.Sort), nil))
+			h.markUntagged(note.Sort, t.Digest), store.Put(sweepKey(sweepUntagged, note.Sort), nil))
 		if isConflict(err) {
 			kept = true
 			return nil

@@ -58,7 +58,7 @@ import (
 //	                    manifest/DIGEST    Manifest; counts: used (milliseconds)
 //	                    body/DIGEST        the manifest's bytes, up to 256 KiB
 //	                    referrer/SUBJECT/TYPEHASH/DIGEST  descriptor
-//	                    untagged/DIGEST    a manifest that goes if nothing wants it
+//	                    untagged/DIGEST    when a manifest was marked: it goes if nothing wants it
 //	                    blob/DIGEST        Link; counts: used (milliseconds)
 //	  blob/DIGEST       .                  Blob; counts: used
 //	                    link/NSID/REPOID   back-reference of a Link

@@ -168,7 +168,7 @@ func (r *retention) remove(ctx context.Context, p Retention, rule RetentionRule,
 		}
 		return []store.Op{
 			store.PutFrom(item, encode(s)), store.Put(retentionLogKey(id, log.Number), encode(log)),
-			store.Put(untaggedKey(id, t.Digest), nil), store.Put(sweepKey(sweepUntagged, id), nil),
+			h.markUntagged(id, t.Digest), store.Put(sweepKey(sweepUntagged, id), nil),
 		}, nil
 	})
 	switch {

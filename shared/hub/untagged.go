@@ -14,10 +14,25 @@ func untaggedKey(repoID, digest string) store.Key {
 	return tkey("repo/"+repoID, "untagged/"+digest)
 }
 
+// markUntagged is the operation that makes such a mark. It has the time: whoever pushes
+// the manifest afterwards wants it to stay.
+func (h *Hub) markUntagged(repoID, digest string) store.Op {
+	return store.Put(untaggedKey(repoID, digest), encode(h.now()))
+}
+
+// markedAt is when a mark was made; marks of earlier versions do not say it.
+func markedAt(mark store.Item) (Time, error) {
+	if len(mark.Value) == 0 {
+		return Time{}, nil
+	}
+	return decode[Time](mark)
+}
+
 // sweepUntagged removes the marked manifests of a repository that have no tag, are
 // no part of an index, say nothing about another manifest, and were not wanted for
 // a day. With one go the parts of an index and what says something about it, if
-// they in turn are wanted by nobody.
+// they in turn are wanted by nobody. One that was pushed or relied on after it was
+// marked is as one that was never marked.
 //
 // A manifest is read before those that may refer to it. Whoever makes a new
 // reference, by tag or by index, touches it first: then either its version has
@@ -145,11 +160,15 @@ func (s *untaggedSweep) untagged(ctx context.Context, marks []store.Item) (*unwa
 		if err != nil {
 			return nil, err
 		}
+		marked, err := markedAt(marks[i])
+		if err != nil {
+			return nil, err
+		}
 		tags, err := h.Records.List(ctx, store.Prefix(store.Tags, "repo/"+id, "bydigest/"+m.Digest+"/", 1))
 		switch {
 		case err != nil:
 			return nil, err
-		case len(tags.Items) > 0:
+		case len(tags.Items) > 0 || !marked.IsZero() && lastUse(item, m).After(marked.Time):
 			u.kept = append(u.kept, marks[i])
 		case h.Now().Sub(lastUse(item, m)) < sweepAfter:
 			s.waiting = true
@@ -217,7 +236,7 @@ func (s *untaggedSweep) mark(ctx context.Context, m Manifest) error {
 		n := min(len(digests), store.MaxWrite-1)
 		ops := []store.Op{store.CheckExists(repositoryKey(id))}
 		for _, d := range digests[:n] {
-			ops = append(ops, store.Put(untaggedKey(id, d), nil))
+			ops = append(ops, h.markUntagged(id, d))
 		}
 		if err := h.Records.Write(ctx, ops...); err != nil {
 			return err

@@ -232,6 +232,29 @@ func TestRetentionWaitsADay(t *testing.T) {
 	a.sound()
 }
 
+// An image that lost its tag, and was pushed again since, stays as one that never had
+// one: that push was acknowledged.
+func TestRetentionSparesWhatIsPushedAgain(t *testing.T) {
+	a := newAPI(t, "alice")
+	a.create("alice", "busybox")
+	const repo = "alice/busybox"
+	again, by := a.image(repo, "again"), a.image(repo, "by tag")
+	d := []string{digest(a.manifest(repo, "a1", again)), digest(a.manifest(repo, "a2", by)), digest(a.manifest(repo, "a3", a.image(repo, "gone")))}
+	a.push(repo, "kept")
+	a.do("alice", "POST", retentions, policy("tag_rule", "num", "1")).is(201, `{"id":1}`)
+	a.run(3)
+	a.now = a.now.Add(time.Minute)
+	a.manifest(repo, "", again)
+	a.manifest(repo, "b", by)
+	a.do("alice", "DELETE", busybox+"/tags/b", nil).empty(204)
+	a.now = a.now.Add(48 * time.Hour)
+	a.run(0)
+	a.has(d[0], true)
+	a.has(d[1], true)
+	a.has(d[2], false)
+	a.sound()
+}
+
 // Each write of an execution and of the sweep after it fails once in each way. What
 // the first attempt leaves is whole, and the next one finishes.
 func TestRetentionSurvivesFaults(t *testing.T) {
