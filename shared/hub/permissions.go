@@ -119,6 +119,8 @@ func (h *Hub) ChangeRoles(ctx context.Context, g Grant, rule RoleRule, changes .
 			}
 			if was.Role != c.Role {
 				ops = append(ops, h.roleOps(p, c, items[2*i], was)...)
+			} else {
+				ops = append(ops, store.CheckFrom(items[2*i])) // ownerLeft may count on it
 			}
 			if g.Repository == "" && (was.Role == NoRole) != (c.Role == NoRole) {
 				n := int64(1)

@@ -201,3 +201,27 @@ func TestLastOwnerStays(t *testing.T) {
 		}
 	}
 }
+
+// Somebody who is made an owner, and is one already, may lose that at the same moment:
+// the organisation keeps an owner.
+func TestOwnerWhoIsOneAlready(t *testing.T) {
+	a := newAPI(t, "alice", "bob")
+	const access = "/v2/manage/namespaces/group/access"
+	for n := 1; ; n++ {
+		a.do("alice", "POST", "/v2/manage/namespaces", `{"namespace":"group"}`).empty(201)
+		a.do("alice", "POST", access, `[{"user_id":"bob","auth":7}]`).empty(201)
+		records := a.hub.Records
+		met := &between{Records: records, n: n}
+		met.do = func() { a.do("admin", "DELETE", access, `["alice"]`) }
+		a.hub.Records = met
+		a.do("admin", "PATCH", access, `[{"user_id":"alice","auth":7},{"user_id":"bob","auth":1}]`)
+		a.hub.Records = records
+		if met.n > 0 {
+			break
+		}
+		if _, others := a.do("admin", "GET", access, nil).roles(); !strings.Contains(others, "7") {
+			t.Fatalf("met at call %d of the store, the organisation is left with %q", n, others)
+		}
+		a.do("admin", "DELETE", "/v2/manage/namespaces/group", nil).empty(204)
+	}
+}
