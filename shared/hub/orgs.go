@@ -195,12 +195,14 @@ func (h *Hub) unhang(ctx context.Context, ns Namespace, item store.Item) ([]stor
 			return nil, err
 		}
 		m, err := found[Membership](there)
-		if err != nil || m.NamespaceID != ns.ID { // none, or in a namesake
-			return ops, err
+		if err != nil {
+			return nil, err
 		}
-		ops = append(ops, store.DeleteAt(there.Key, there.Version))
-		if ns.Org {
-			ops = append(ops, store.Add(accountStatsKey(name), map[string]int64{statOrgs: -1}))
+		if ns.Org { // counted as long as the record is there
+			ops = []store.Op{store.DeleteAt(item.Key, item.Version), store.Add(accountStatsKey(name), map[string]int64{statOrgs: -1})}
+		}
+		if m.NamespaceID == ns.ID { // and not in a namesake
+			ops = append(ops, store.DeleteAt(there.Key, there.Version))
 		}
 	case "token":
 		token, err := h.get(ctx, tokenKey(name))
