@@ -39,7 +39,8 @@ func TestOrgs(t *testing.T) {
 	got.has(t, `{"name":"acme","company":"Acme Unlimited","role":"owner"}`)
 	a.do("stranger", "POST", "/v1/orgs", `{"name":"acme"}`).fails(409, "namespace_exists")
 	a.do("stranger", "POST", "/v1/orgs", `{"name":"madams"}`).fails(409, "namespace_exists")
-	a.do("stranger", "POST", "/v1/orgs", `{"name":"tags"}`).fails(400, "invalid_namespace", "reserved")
+	a.do("stranger", "POST", "/v1/orgs", `{"name":"tags"}`).fails(400, "invalid_namespace", "name: ", "reserved")
+	a.do("stranger", "POST", "/v1/orgs", `{"name":"Acme"}`).fails(400, "invalid_namespace", "name: ", "lower-case")
 	a.do("stranger", "POST", "/v1/orgs", `{"name":""}`).fails(400, "invalid_field", "name")
 	a.do("", "POST", "/v1/orgs", `{"name":"other"}`).fails(401, "unauthenticated")
 
@@ -259,6 +260,34 @@ func TestDeleteLargeOrg(t *testing.T) {
 	if list.Count != 0 || len(list.Results) != 0 {
 		t.Errorf("after the sweep m7 has %v", list)
 	}
+}
+
+// Nor does a namesake that is made before the sweep spoil its members' lists.
+func TestNamesakeOfLargeOrg(t *testing.T) {
+	a := newRepoAPI(t)
+	a.makeOrg("madams", "acme")
+	ctx := context.Background()
+	for i := range 25 {
+		name := fmt.Sprintf("m%d", i)
+		if _, err := a.hub.CreateAccount(ctx, hub.NewAccount{Name: name, Password: repoPassword}); err != nil {
+			t.Fatal(err)
+		}
+		a.member("acme", name, "reader")
+	}
+	a.do("madams", "DELETE", "/v1/orgs/acme", nil).is(204, nil)
+	a.makeOrg("madams", "acme")
+	a.member("acme", "m7", "writer")
+	if _, err := a.hub.Sweep(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for account, orgs := range map[string]int{"madams": 1, "m7": 1, "m8": 0} {
+		var list page
+		a.do(account, "GET", "/v1/orgs", nil).is(200, &list)
+		if int(list.Count) != orgs || len(list.Results) != orgs {
+			t.Errorf("%s has %v, want %d", account, list, orgs)
+		}
+	}
+	a.whole()
 }
 
 // A repository that is made while its organisation is deleted either keeps the

@@ -181,10 +181,17 @@ func (in newRepository) check(namespace string) error {
 
 // checkRepoName is hub.CheckRepository for the field repo_name.
 func checkRepoName(name string) error {
-	err := hub.CheckRepository(name)
+	return nameField(hub.CheckRepository(name), "repository", "repo_name")
+}
+
+// nameField says of an error about a name which field of the body has it: what stands
+// at the message's head is the kind of thing that the name is of.
+func nameField(err error, kind, field string) error {
 	var e *hub.Error
 	if errors.As(err, &e) {
-		return hub.Fail(e.Code, "repo_name: %s", strings.TrimPrefix(e.Message, "repository: "))
+		if says, ok := strings.CutPrefix(e.Message, kind+": "); ok {
+			return hub.Fail(e.Code, "%s: %s", field, says)
+		}
 	}
 	return err
 }

@@ -89,8 +89,8 @@ func createToken(c *web.Call) error {
 	}
 	n := hub.NewToken{Name: name, Namespace: in.Namespace, Permissions: in.Permissions, Repositories: in.Repositories}
 	if in.ExpiresAt != nil {
-		if n.Expires, err = time.Parse(time.RFC3339, *in.ExpiresAt); err != nil {
-			return hub.FailField("expires_at", "must be a time like 2030-01-31T12:00:00.000Z, not %q", *in.ExpiresAt)
+		if n.Expires, err = expiry(*in.ExpiresAt); err != nil {
+			return err
 		}
 	}
 	t, text, err := c.Hub.CreateToken(c.Context(), c.Caller, n)
@@ -98,6 +98,16 @@ func createToken(c *web.Call) error {
 		return err
 	}
 	return shownOnce(c, 201, madeToken{showToken(t), text, t.ID, c.Hub.SecretKey(t.ID)})
+}
+
+// expiry reads expires_at. The zero time would stand for never, and RFC 3339 has no
+// year beyond 9999, which a zone west of Greenwich reaches.
+func expiry(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.IsZero() || t.UTC().Year() > 9999 {
+		return t, hub.FailField("expires_at", "must be a time to come, like 2030-01-31T12:00:00.000Z, not %q", s)
+	}
+	return t, nil
 }
 
 func listTokens(c *web.Call) error {

@@ -103,6 +103,24 @@ func TestTokenExpires(t *testing.T) {
 	a.by(text, "GET", "/v1/auth/profile", nil).fails(401, "unauthenticated", "expired")
 }
 
+// A time that no token can end at is refused: one that stands for never among them,
+// and one that could not be read again.
+func TestTokenEndsAtATime(t *testing.T) {
+	a := newRepoAPI(t)
+	for _, at := range []string{
+		"0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "0000-12-31T23:00:00-01:00", "2014-11-19T05:54:22.741Z",
+		"9999-12-31T23:59:59-12:00", "10000-01-01T00:00:00Z", "", "tomorrow",
+	} {
+		a.do("madams", "POST", "/v1/tokens", `{"name":"ci","permissions":["pull"],"expires_at":"`+at+`"}`).fails(400, "invalid_field", "expires_at")
+	}
+	a.token("madams", `{"name":"ci","permissions":["pull"],"expires_at":"9999-12-31T23:59:59.999Z"}`)
+	var list page
+	a.do("madams", "GET", "/v1/tokens", nil).is(200, &list)
+	if len(list.Results) != 1 || list.Results[0]["expires_at"] != "9999-12-31T23:59:59.999Z" {
+		t.Errorf("tokens %v", list)
+	}
+}
+
 // A caller who uses a token makes none that can do more, nor revokes one.
 func TestTokenMakesNoStronger(t *testing.T) {
 	a := newRepoAPI(t)
