@@ -157,6 +157,12 @@ func TestMetricsAndLog(t *testing.T) {
 			t.Errorf("the metrics miss %s", want)
 		}
 	}
+	var doc struct {
+		Paths map[string]struct{ Get struct{ OperationID string } }
+	}
+	if err := json.Unmarshal(s.call(t, 200, "GET", "/openapi.json", "").body, &doc); err != nil || doc.Paths["/metrics"].Get.OperationID != "metrics" {
+		t.Errorf("the metrics are not in the OpenAPI document: %v", err)
+	}
 	if strings.Contains(metrics, "nowhere") {
 		t.Error("a path that a stranger made up is in the metrics")
 	}

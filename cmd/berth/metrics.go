@@ -93,7 +93,7 @@ func (m *metrics) route(log *slog.Logger) web.Route {
 	})
 	return web.Route{
 		Name: "metrics", Surface: web.Operator, Method: http.MethodGet, Pattern: "/metrics", Rule: web.Open,
-		Doc: web.Doc{Summary: "What the hub has counted, for Prometheus"},
+		Doc: web.Doc{Summary: "What the hub has counted, for Prometheus", BytesOut: true, Answers: map[int]any{200: nil}},
 		Handle: func(c *web.Call) error {
 			serve.ServeHTTP(c.W, c.R)
 			return nil

@@ -14,29 +14,27 @@ import (
 	"berth/shared/web"
 )
 
-// OpenAPI is the OpenAPI 3.1 document of the whole table, as JSON. It is written
-// once and must not be changed.
-func OpenAPI() []byte {
-	written.Do(func() {
-		b, err := json.Marshal(document(Table()))
+// documented is the table with its OpenAPI 3.1 document behind the operation openapi:
+// a process shows what it serves. The document is written once, when it is asked for.
+func documented(table []web.Route) []web.Route {
+	text := sync.OnceValue(func() []byte {
+		b, err := json.Marshal(document(table))
 		if err != nil {
 			panic("berth: " + err.Error()) // of plain values
 		}
-		written.json = b
+		return b
 	})
-	return written.json
-}
-
-var written struct {
-	sync.Once
-	json []byte
-}
-
-func openapi(c *web.Call) error {
-	c.W.Header().Set("Content-Type", "application/json")
-	c.W.Header().Set("Content-Length", strconv.Itoa(len(OpenAPI())))
-	_, err := c.W.Write(OpenAPI())
-	return err
+	for i := range table {
+		if table[i].Name == "openapi" {
+			table[i].Handle = func(c *web.Call) error {
+				c.W.Header().Set("Content-Type", "application/json")
+				c.W.Header().Set("Content-Length", strconv.Itoa(len(text())))
+				_, err := c.W.Write(text())
+				return err
+			}
+		}
+	}
+	return table
 }
 
 func document(table []web.Route) object {

@@ -15,7 +15,7 @@ import (
 
 // Table returns every operation of the hub, in the order of the documentation.
 func Table() []web.Route {
-	return slices.Concat(hubapi.Routes(), manage.Routes(), registry.Routes(), operator(), Console(nil))
+	return documented(slices.Concat(hubapi.Routes(), manage.Routes(), registry.Routes(), operator(), Console(nil)))
 }
 
 // Handler serves the whole table and the process's own routes, those in place of the
@@ -29,7 +29,7 @@ func with(own []web.Route) []web.Route {
 	table := slices.DeleteFunc(Table(), func(r web.Route) bool {
 		return slices.ContainsFunc(own, func(o web.Route) bool { return o.Name == r.Name })
 	})
-	return append(table, own...)
+	return documented(append(table, own...))
 }
 
 // One serves a single operation by its name, for a function of its own, with own
