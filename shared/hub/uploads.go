@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"math"
 	"sync"
 	"time"
 
@@ -183,7 +184,7 @@ func (h *Hub) append(ctx context.Context, u Upload, item store.Item, c Chunk, wh
 	if c.At >= 0 && c.At != u.State.Size {
 		return u, Fail(BadRange, "the upload has %d bytes: the next chunk must begin there, not at %d", u.State.Size, c.At)
 	}
-	if c.Size >= 0 {
+	if c.Size >= 0 && c.Size < math.MaxInt64 {
 		c.Body = io.LimitReader(c.Body, c.Size+1)
 	}
 	received, err := h.receive(ctx, u, c.Body)

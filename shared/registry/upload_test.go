@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -194,8 +195,15 @@ func TestUploadEnds(t *testing.T) {
 	})
 }
 
-// A client that goes away in the middle of a PATCH finds what it sent.
+// A client that goes away in the middle of a PATCH finds what it sent, however much it
+// had announced.
 func TestUploadResumes(t *testing.T) {
+	for _, announced := range []int64{1<<20 - 100, math.MaxInt64} {
+		testUploadResumes(t, announced)
+	}
+}
+
+func testUploadResumes(t *testing.T, announced int64) {
 	r := start(t)
 	as := r.pusher("alice", "alice/app")
 	at := r.do(as, "POST", "/v2/alice/app/blobs/uploads/", nil).is(202).header.Get("Location")
@@ -206,7 +214,7 @@ func TestUploadResumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n", strings.TrimPrefix(at, r.server.URL), as, len(content)-100)
+	fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n", strings.TrimPrefix(at, r.server.URL), as, announced)
 	if _, err := conn.Write(content[100:500_000]); err != nil {
 		t.Fatal(err)
 	}
