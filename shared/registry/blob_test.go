@@ -149,7 +149,7 @@ func TestBlobDelete(t *testing.T) {
 	as := r.pusher("alice", "alice/app", "alice/other")
 	m := r.pushImage(as, "alice/app", "v1", "x")
 	layer := digestOf("layer x")
-	e := r.do(as, "DELETE", "/v2/alice/app/blobs/"+layer, nil).fails(405, "UNSUPPORTED")
+	e := r.do(as, "DELETE", "/v2/alice/app/blobs/"+layer, nil).fails(405, "UNSUPPORTED").is(405, "Allow", "GET, HEAD")
 	var body errorBody
 	e.decode(&body)
 	if detail, _ := body.Errors[0].Detail.(map[string]any); detail["manifest"] != digestOf(m) {

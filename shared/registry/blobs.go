@@ -165,6 +165,9 @@ func parseRange(s string, size int64) (from, length int64, kind rangeKind) {
 
 func deleteBlob(c *web.Call) error {
 	if err := c.Hub.DeleteBlob(c.Context(), c.Grant, c.Var("digest")); err != nil {
+		if hub.CodeOf(err) == hub.BlobInUse { // a 405, which says what does work: RFC 9110, section 15.5.6
+			c.W.Header().Set("Allow", "GET, HEAD")
+		}
 		return err
 	}
 	c.W.Header().Set("Content-Length", "0")
