@@ -83,6 +83,9 @@ func TestTagList(t *testing.T) {
 	for _, bad := range []string{"-1", "x", "1.5", "99999999999999999999", ""} {
 		r.do(as, "GET", "/v2/alice/app/tags/list?n="+bad, nil).fails(400, "UNSUPPORTED")
 	}
+	if e := r.do(as, "GET", "/v2/alice/app/tags/list?n=2147483648", nil).fails(400, "UNSUPPORTED"); !strings.Contains(string(e.body), "n: must be a whole number from 0 to 2147483647") {
+		t.Errorf("%s does not say how many are too many", e.body)
+	}
 	var got []string
 	for _, body := range r.pages(as, "/v2/alice/app/tags/list?n=4") {
 		if err := json.Unmarshal(body, &list); err != nil {

@@ -64,7 +64,7 @@ func (c *Call) URLQuery() url.Values { return c.R.URL.Query() }
 func number(q url.Values, name string, least, most int) (int, error) {
 	n, err := strconv.Atoi(q.Get(name))
 	if err != nil || n < least || n > most {
-		return 0, hub.FailField(name, "must be a whole number from %d, not %q", least, q.Get(name))
+		return 0, hub.FailField(name, "must be a whole number from %d to %d, not %q", least, most, q.Get(name))
 	}
 	return n, nil
 }
