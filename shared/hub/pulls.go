@@ -75,9 +75,12 @@ func (h *Hub) FlushPulls(ctx context.Context) error {
 	}
 	var failed error
 	for repoID, counts := range byRepo {
-		err := h.StorePulls(ctx, repoID, counts)
+		counted, err := h.storePulls(ctx, repoID, counts)
 		if err != nil && !errors.Is(err, store.ErrUnavailable) {
 			for _, c := range counts {
+				if counted { // its tags are left to do
+					c.Times = 0
+				}
 				h.pulls.add(repoID, c.Reference, c.Times, c.At.UnixMilli())
 			}
 		}
@@ -92,11 +95,18 @@ const pulledTagsAtOnce = 40
 // StorePulls counts pulls of one repository. A tag that is gone by now is left out,
 // and so is a repository: nothing that was deleted comes back.
 func (h *Hub) StorePulls(ctx context.Context, repoID string, counts []PullCount) error {
-	err := h.again(ctx, func() error { return h.addPulls(ctx, repoID, counts) })
+	_, err := h.storePulls(ctx, repoID, counts)
+	return err
+}
+
+// storePulls is StorePulls. counted says, also with an error, that the repository has
+// the counts, and its tags alone may not know yet.
+func (h *Hub) storePulls(ctx context.Context, repoID string, counts []PullCount) (counted bool, err error) {
+	err = h.again(ctx, func() error { return h.addPulls(ctx, repoID, counts) })
 	if err != nil {
-		return err
+		return false, err
 	}
-	return h.storePulledTags(ctx, repoID, counts)
+	return true, h.storePulledTags(ctx, repoID, counts)
 }
 
 // addPulls adds to the counts of a repository, if that is still there. More

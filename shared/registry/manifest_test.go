@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"berth/shared/hub"
+	"berth/shared/store"
 )
 
 func TestManifestPushAndPull(t *testing.T) {
@@ -399,6 +401,40 @@ func TestPullCounts(t *testing.T) {
 	r.sweep()
 	if items := append(r.list("repositories", "repo/"+gone, ""), r.list("tags", "repo/"+gone, "")...); len(items) != 0 {
 		t.Errorf("of the deleted repository there is %v", items)
+	}
+}
+
+// endsAtTags is a store whose caller gives up when it comes to the tags of pulls.
+type endsAtTags struct{ store.Records }
+
+func (e endsAtTags) Write(ctx context.Context, ops ...store.Op) error {
+	if slices.ContainsFunc(ops, func(op store.Op) bool { return strings.HasPrefix(op.Key.Sort, "pulled/") }) {
+		return context.Canceled
+	}
+	return e.Records.Write(ctx, ops...)
+}
+
+// A hub that is stopped while it stores pulls counts none of them twice, and still says of
+// tags when they were pulled.
+func TestPullsAreCountedOnce(t *testing.T) {
+	r := start(t)
+	as := r.pusher("alice", "alice/app")
+	r.pushManifest(as, "alice/app", "v1", index(nil, nil)).is(201)
+	r.do(as, "GET", "/v2/alice/app/manifests/v1", nil).is(200)
+	records := r.hub.Records
+	r.hub.Records = endsAtTags{records}
+	if err := r.hub.FlushPulls(context.Background()); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	r.hub.Records = records
+	if err := r.hub.FlushPulls(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.stats("alice/app"); got.Download != 1 {
+		t.Errorf("one pull counts as %d", got.Download)
+	}
+	if got := r.list("tags", "repo/"+r.repoID("alice/app"), "pulled/"); len(got) != 1 {
+		t.Errorf("tags pulled: %v", got)
 	}
 }
 
