@@ -152,6 +152,17 @@ func fieldIn(place string, err error) error {
 	return FailField(place+"."+name, "%s", says)
 }
 
+// Named says of a failure about a name which field of the input has it, in place of
+// what the name is of.
+func Named(field string, err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != BadNamespace && e.Code != BadRepository && e.Code != BadTag {
+		return err
+	}
+	_, says, _ := strings.Cut(e.Message, ": ")
+	return Fail(e.Code, "%s: %s", field, says)
+}
+
 // CodeOf is the kind of a failure, "" for the hub's own trouble and for none.
 func CodeOf(err error) Code {
 	var e *Error

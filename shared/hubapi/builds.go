@@ -162,7 +162,7 @@ func builtRepository(c *web.Call, namespace, name string, need hub.Role) (hub.Gr
 	if err := hub.CheckNamespace(namespace); err != nil {
 		return hub.Grant{}, err
 	}
-	if err := checkRepoName(name); err != nil {
+	if err := hub.Named("repo_name", hub.CheckRepository(name)); err != nil {
 		return hub.Grant{}, err
 	}
 	return c.Hub.Authorize(c.Context(), c.Caller, hub.Target{Namespace: namespace, Repository: name, Need: need})

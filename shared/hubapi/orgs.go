@@ -82,7 +82,7 @@ func createOrg(c *web.Call) error {
 	}
 	ns, err := c.Hub.CreateOrg(c.Context(), c.Caller, hub.NewOrg{Name: name, Company: in.Company})
 	if err != nil {
-		return nameField(err, "namespace", "name")
+		return hub.Named("name", err)
 	}
 	return c.JSON(201, showOrg(hub.OrgMembership{Namespace: ns, Role: hub.Owner}))
 }

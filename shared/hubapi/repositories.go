@@ -1,9 +1,6 @@
 package hubapi
 
 import (
-	"errors"
-	"strings"
-
 	"berth/shared/hub"
 	"berth/shared/store"
 	"berth/shared/web"
@@ -170,30 +167,13 @@ func createRepository(c *web.Call) error {
 }
 
 func (in newRepository) check(namespace string) error {
-	if err := checkRepoName(in.RepoName); err != nil {
+	if err := hub.Named("repo_name", hub.CheckRepository(in.RepoName)); err != nil {
 		return err
 	}
 	if in.Namespace != nil && *in.Namespace != namespace {
 		return hub.FailField("namespace", "%q is not the namespace of the path, %s", *in.Namespace, namespace)
 	}
 	return in.change().Check()
-}
-
-// checkRepoName is hub.CheckRepository for the field repo_name.
-func checkRepoName(name string) error {
-	return nameField(hub.CheckRepository(name), "repository", "repo_name")
-}
-
-// nameField says of an error about a name which field of the body has it: what stands
-// at the message's head is the kind of thing that the name is of.
-func nameField(err error, kind, field string) error {
-	var e *hub.Error
-	if errors.As(err, &e) {
-		if says, ok := strings.CutPrefix(e.Message, kind+": "); ok {
-			return hub.Fail(e.Code, "%s: %s", field, says)
-		}
-	}
-	return err
 }
 
 func text(s *string) string {

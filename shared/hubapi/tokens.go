@@ -30,7 +30,7 @@ type madeToken struct {
 
 type newToken struct {
 	Name         *string  `json:"name" about:"what it is for, at most 100 characters"`
-	Namespace    string   `json:"namespace" about:"makes it a robot of this namespace, whose owner the caller must be"`
+	Namespace    string   `json:"namespace" about:"makes it a robot of this namespace, in which the caller may do what permissions say"`
 	Permissions  []string `json:"permissions" about:"pull, push, admin: each has those before it"`
 	Repositories []string `json:"repositories" about:"only these; empty = all. A robot may leave its namespace out"`
 	ExpiresAt    *string  `json:"expires_at" about:"a time like 2030-01-31T12:00:00.000Z; null = never"`

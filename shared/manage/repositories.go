@@ -13,11 +13,21 @@ func repositoryRoutes() []web.Route {
 	body := repositoryBody{Category: ptr("linux"), Description: ptr("this is a busybox repository"), Public: "true"}
 	created := body
 	created.Repository = ptr("busybox")
+	query := []web.Param{
+		{Name: "category", About: "as in the body, which wins"},
+		{Name: "description", About: "as in the body, which wins"},
+		{Name: "is_public", About: "as in the body, which wins", Type: "boolean"},
+	}
 	return []web.Route{{
 		Name: "manage-repository-create", Method: "POST", Pattern: "/v2/manage/namespaces/{namespace}/repos",
-		Rule:   web.NamespaceWriter,
-		Needs:  web.Needs{Write: repositories},
-		Doc:    web.Doc{Summary: "Create a repository", Required: []string{"repository", "is_public"}, Body: created, Form: true, Answers: map[int]any{201: nil}},
+		Rule:  web.NamespaceWriter,
+		Needs: web.Needs{Write: repositories},
+		Doc: web.Doc{
+			Summary:  "Create a repository",
+			About:    "A query that has the fields will do in place of the body.",
+			Query:    append([]web.Param{{Name: "repository", About: "as in the body, which wins"}}, query...),
+			Required: []string{"repository", "is_public"}, Body: created, Form: true, Optional: true, Answers: map[int]any{201: nil},
+		},
 		Handle: createRepository,
 	}, {
 		Name: "manage-repository-get", Method: "GET", Pattern: one,
@@ -27,9 +37,13 @@ func repositoryRoutes() []web.Route {
 		Handle: showRepository,
 	}, {
 		Name: "manage-repository-update", Method: "PATCH", Pattern: one,
-		Rule:   web.RepositoryWriter,
-		Needs:  web.Needs{Write: repositories},
-		Doc:    web.Doc{Summary: "Change a repository; is_public wants an owner", Body: body, Form: true, Answers: map[int]any{201: nil}},
+		Rule:  web.RepositoryWriter,
+		Needs: web.Needs{Write: repositories},
+		Doc: web.Doc{
+			Summary: "Change a repository; is_public wants an owner",
+			About:   "What is left out stays as it is. A query that has the fields will do in place of the body.",
+			Query:   query, Body: body, Form: true, Optional: true, Answers: map[int]any{201: nil},
+		},
 		Handle: updateRepository,
 	}, {
 		Name: "manage-repository-delete", Method: "DELETE", Pattern: one,

@@ -169,6 +169,12 @@ func createTag(c *web.Call) error {
 	case *b.Source == *b.Destination:
 		return hub.FailField("destination_tag", "must be another tag than source_tag")
 	}
+	if err := hub.Named("source_tag", hub.CheckTag(*b.Source)); err != nil {
+		return err
+	}
+	if err := hub.Named("destination_tag", hub.CheckTag(*b.Destination)); err != nil {
+		return err
+	}
 	override := b.Override != nil && *b.Override
 	if err := c.Hub.Retag(c.Context(), c.Grant, *b.Source, *b.Destination, override); err != nil {
 		return err

@@ -131,6 +131,8 @@ func TestRetag(t *testing.T) {
 	} {
 		a.do("alice", "POST", busyboxTags, body).fails(400, "4000000")
 	}
+	a.do("alice", "POST", busyboxTags, `{"source_tag":"-v1","destination_tag":"x"}`).says(`"source_tag: `).fails(400, "4000000")
+	a.do("alice", "POST", busyboxTags, `{"source_tag":"v1","destination_tag":"-x"}`).says(`"destination_tag: `).fails(400, "4000000")
 	a.do("alice", "POST", busyboxTags, `{"source_tag":"none","destination_tag":"x"}`).fails(404, "4040000")
 	a.do("bob", "POST", busyboxTags, `{"source_tag":"v1","destination_tag":"x"}`).fails(403, "4039002")
 	a.do("alice", "PUT", "/v1/repositories/alice/busybox", `{"immutable_tags":true}`).says(`"immutable_tags":true`)

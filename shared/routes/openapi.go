@@ -172,7 +172,7 @@ func requestBody(r *web.Route, s *schemas) object {
 	if len(content) == 0 {
 		return nil
 	}
-	return object{"content": content, "required": r.Doc.Body != nil}
+	return object{"content": content, "required": r.Doc.Body != nil && !r.Doc.Optional}
 }
 
 // media is a schema with an example, where the value is one.

@@ -210,3 +210,26 @@ func hasType(want, v any) bool {
 	}
 	return false
 }
+
+// The fields that the Manage API also takes from the query are documented there, and
+// that there need be no body then.
+func TestFieldsInTheQuery(t *testing.T) {
+	doc := apiDocument(t)
+	for path, want := range map[string][]string{
+		"post /v2/manage/namespaces/{namespace}/repos":         {"category", "description", "is_public", "repository"},
+		"patch /v2/manage/namespaces/{namespace}/repos/{repo}": {"category", "description", "is_public"},
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		op := doc["paths"].(object)[path].(object)[method].(object)
+		var names []string
+		for _, p := range op["parameters"].([]any) {
+			if p := p.(object); p["in"] == "query" {
+				names = append(names, p["name"].(string))
+			}
+		}
+		slices.Sort(names)
+		if !slices.Equal(names, want) || op["requestBody"].(object)["required"] != false {
+			t.Errorf("%s %s documents the query parameters %v and the body %v", method, path, names, op["requestBody"].(object)["required"])
+		}
+	}
+}

@@ -245,6 +245,7 @@ type Doc struct {
 	Body     any         // an example value or nil struct pointer of the request's JSON body; nil = none
 	Required []string    // fields that the body must have
 	Form     bool        // the body may also be multipart/form-data or url-encoded
+	Optional bool        // there need be no body
 	Answers  map[int]any // by status: an example value of the JSON answer; nil = no body
 	// BytesIn and BytesOut: the body, and the body of good answers that have no
 	// example, are bytes and not JSON.
