@@ -2,13 +2,14 @@ package hub
 
 import (
 	"context"
+	"slices"
 
 	"berth/shared/store"
 )
 
 // DeleteManifest removes a manifest by digest (role Writer) with all its tags.
-// ManifestNotFound, or TagImmutable where one of its tags is. What it refers to
-// stays until a sweep finds it unused.
+// ManifestNotFound, or TagImmutable where one of its tags is, or an index refers to it
+// that could have such a tag. What it refers to stays until a sweep finds it unused.
 func (h *Hub) DeleteManifest(ctx context.Context, g Grant, digest string) error {
 	if err := CheckDigest(digest); err != nil {
 		return err
@@ -33,7 +34,7 @@ const untagBatch = 20
 // version, so that none is left behind.
 func (h *Hub) deleteManifest(ctx context.Context, g Grant, digest string) (rest bool, err error) {
 	id := g.RepoID
-	items, err := h.Records.Get(ctx, repositoryKey(id), manifestKey(id, digest))
+	items, err := h.Records.Get(ctx, repositoryKey(id), manifestKey(id, digest), statsKey(id))
 	if err != nil {
 		return false, err
 	}
@@ -59,6 +60,11 @@ func (h *Hub) deleteManifest(ctx context.Context, g Grant, digest string) (rest 
 		}
 		return false, immutable(g, t.Name)
 	}
+	if repo.ImmutableTags {
+		if err := h.inNoIndex(ctx, g, digest); err != nil {
+			return false, err
+		}
+	}
 	if rest = len(tags) > untagBatch; rest {
 		tags = tags[:untagBatch]
 	}
@@ -76,16 +82,35 @@ func (h *Hub) deleteManifest(ctx context.Context, g Grant, digest string) (rest 
 	}
 	ops = append(ops, store.DeleteAt(items[1].Key, items[1].Version), store.Put(sweepKey(sweepLinks, id), nil))
 	ops = append(ops, m.removal(id)...)
-	ops = append(ops, charge(g, digest, map[string]int64{
+	counts := charge(g, digest, map[string]int64{
 		statTags: -int64(len(tags)), statManifests: -1, statBytes: -m.Size,
-	})...)
-	if err := h.change(ctx, ops...); err != nil {
+	})
+	if repo.ImmutableTags { // no index that is pushed meanwhile refers to it: see DeleteBlob
+		ops[0] = store.Replace(items[0].Key, items[0].Version, items[0].Value)
+		counts[0] = addFrom(items[2], counts[0].Add)
+	}
+	if err := h.change(ctx, append(ops, counts...)...); err != nil {
 		return false, err
 	}
 	if m.Object != "" {
 		h.removeLater(ctx, m.Object, store.State{Size: m.Size})
 	}
 	return false, nil
+}
+
+// inNoIndex fails with TagImmutable if an index of the repository refers to the
+// manifest: what an immutable tag leads to stays whole.
+func (h *Hub) inNoIndex(ctx context.Context, g Grant, digest string) error {
+	return h.each(ctx, manifestRange(g.RepoID), func(i store.Item) error {
+		m, err := decode[Manifest](i)
+		if err == nil && slices.Contains(m.Manifests, digest) {
+			err = &Error{
+				Code: TagImmutable, Detail: map[string]string{"digest": digest, "manifest": m.Digest},
+				Message: "the tags of " + g.Path() + " are immutable, and the index " + m.Digest + " refers to this manifest; if that has no tag, delete it first",
+			}
+		}
+		return err
+	})
 }
 
 // removal are the operations that take away what belongs to a manifest, its record

@@ -282,6 +282,36 @@ func TestImmutableTags(t *testing.T) {
 	r.do(as, "HEAD", "/v2/alice/app/manifests/v1", nil).is(200, "Docker-Content-Digest", digestOf(one))
 }
 
+// What an immutable tag leads to stays whole: the images of an index too.
+func TestImmutableIndex(t *testing.T) {
+	r := start(t)
+	r.repository("alice", "alice/app", func(r *hub.Repository) { r.ImmutableTags = true })
+	as := r.pusher("alice", "alice/app")
+	child := index(nil, map[string]any{"annotations": map[string]string{"a": "child"}})
+	parent := index([]descriptor{describe(hub.MediaOCIIndex, child)}, nil)
+	loose := index([]descriptor{describe(hub.MediaOCIIndex, child)}, map[string]any{"annotations": map[string]string{"a": "loose"}})
+	r.pushManifest(as, "alice/app", digestOf(child), child).is(201)
+	r.pushManifest(as, "alice/app", digestOf(loose), loose).is(201)
+	at := "/v2/alice/app/manifests/"
+	r.do(as, "DELETE", at+digestOf(child), nil).fails(403, "DENIED")
+	r.do(as, "DELETE", at+digestOf(loose), nil).is(202)
+
+	// A deletion that is about to write when the index comes sees it.
+	pushed := false
+	r.hub.Records = &beforeWrite{Records: r.hub.Records, deletes: "manifest/", do: func() {
+		pushed = r.pushManifest(as, "alice/app", "v1", parent).status == 201
+	}}
+	a := r.do(as, "DELETE", at+digestOf(child), nil)
+	if !pushed {
+		t.Fatal("the index was refused")
+	}
+	a.fails(403, "DENIED")
+	r.do(as, "GET", at+digestOf(child), nil).is(200)
+
+	r.do(basic("alice"), "PUT", "/v1/repositories/alice/app", `{"immutable_tags":false}`, "Content-Type", "application/json").is(200)
+	r.do(as, "DELETE", at+digestOf(child), nil).is(202)
+}
+
 func TestSHA512(t *testing.T) {
 	r := start(t)
 	as := r.pusher("alice", "alice/app")

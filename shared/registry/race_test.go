@@ -128,15 +128,16 @@ func TestSweptInMidPull(t *testing.T) {
 	}
 }
 
-// beforeUntag does something before the first Write that takes a tag away.
-type beforeUntag struct {
+// beforeWrite does something before the first Write that deletes a record of a kind.
+type beforeWrite struct {
 	store.Records
-	once sync.Once
-	do   func()
+	deletes string // how its sort key begins
+	once    sync.Once
+	do      func()
 }
 
-func (b *beforeUntag) Write(ctx context.Context, ops ...store.Op) error {
-	if slices.ContainsFunc(ops, func(op store.Op) bool { return op.Kind == store.OpDelete && strings.HasPrefix(op.Key.Sort, "tag/") }) {
+func (b *beforeWrite) Write(ctx context.Context, ops ...store.Op) error {
+	if slices.ContainsFunc(ops, func(op store.Op) bool { return op.Kind == store.OpDelete && strings.HasPrefix(op.Key.Sort, b.deletes) }) {
 		b.once.Do(b.do)
 	}
 	return b.Records.Write(ctx, ops...)
@@ -150,7 +151,7 @@ func TestImmutableInMidDeletion(t *testing.T) {
 		r := start(t)
 		as := r.pusher("alice", "alice/app")
 		r.pushManifest(as, "alice/app", "v1", m).is(201)
-		r.hub.Records = &beforeUntag{Records: r.hub.Records, do: func() {
+		r.hub.Records = &beforeWrite{Records: r.hub.Records, deletes: "tag/", do: func() {
 			r.do(basic("alice"), "PUT", "/v1/repositories/alice/app", `{"immutable_tags":true}`, "Content-Type", "application/json").is(200)
 		}}
 		r.do(as, "DELETE", "/v2/alice/app/manifests/"+reference, nil).fails(403, "DENIED")
