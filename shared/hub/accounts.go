@@ -109,6 +109,10 @@ type AccountChange struct {
 	// Was is the account as the old password was checked against it. If the password
 	// was changed meanwhile, the old one was a wrong one.
 	Was *Account
+	// By is the administrator who changes another's account; "" = its own holder does.
+	// Who is no administrator any more when it is written is Denied, so that two who
+	// take each other's role at once cannot both succeed.
+	By string
 }
 
 // ChangeAccount changes an account. Whoever asks for a new password must have
@@ -135,6 +139,10 @@ func (h *Hub) ChangeAccount(ctx context.Context, name string, c AccountChange) (
 		if a.Name == "" {
 			return Fail(AccountNotFound, "there is no account %s", name)
 		}
+		ops, err := h.administers(ctx, c.By, name)
+		if err != nil {
+			return err
+		}
 		if c.Was != nil && !bytes.Equal(c.Was.Password.Hash, a.Password.Hash) {
 			return wrongPair()
 		}
@@ -153,9 +161,22 @@ func (h *Hub) ChangeAccount(ctx context.Context, name string, c AccountChange) (
 		if c.Locked != nil {
 			a.Locked = *c.Locked
 		}
-		return h.change(ctx, store.Replace(item.Key, item.Version, encode(a)))
+		return h.change(ctx, append(ops, store.Replace(item.Key, item.Version, encode(a)))...)
 	})
 	return a, err
+}
+
+// administers are the operations by which a change of another's account wants its
+// administrator to be one still.
+func (h *Hub) administers(ctx context.Context, by, name string) ([]store.Op, error) {
+	if by == "" || by == name {
+		return nil, nil
+	}
+	a, item, err := h.account(ctx, by)
+	if err == nil && (!a.Admin || a.Locked) {
+		err = Fail(Denied, "only administrators of the hub may do this")
+	}
+	return []store.Op{store.CheckFrom(item)}, err
 }
 
 // words say what is changed, for the audit log.

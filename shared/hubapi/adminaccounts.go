@@ -68,7 +68,7 @@ func changeAccount(c *web.Call) error {
 		return hub.Fail(hub.Conflict, "have another administrator change your own is_admin and is_locked, so that one is always left")
 	}
 	a, err := c.Hub.ChangeAccount(c.Context(), name, hub.AccountChange{
-		Email: in.Email, RealName: in.RealName, Password: in.Password, Admin: in.IsAdmin, Locked: in.IsLocked,
+		Email: in.Email, RealName: in.RealName, Password: in.Password, Admin: in.IsAdmin, Locked: in.IsLocked, By: c.Caller.Account,
 	})
 	if err != nil {
 		return err

@@ -1,9 +1,12 @@
 package hubapi_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
+
+	"berth/shared/store"
 )
 
 func TestAccountList(t *testing.T) {
@@ -82,4 +85,37 @@ func TestAdministratorChangesAccount(t *testing.T) {
 	a.do("admin", "GET", "/v1/audit?page_size=3", nil).is(200, &log)
 	log.Results[0].has(t, `{"who":"admin","what":"admin-account-update","on":"/v1/admin/accounts/madams","detail":"made an administrator, unlocked"}`)
 	log.Results[1].has(t, `{"detail":"locked"}`)
+}
+
+// beforeWrite runs do, once, before the next write.
+type beforeWrite struct {
+	store.Records
+	do func()
+}
+
+func (b *beforeWrite) Write(ctx context.Context, ops ...store.Op) error {
+	if do := b.do; do != nil {
+		b.do = nil
+		do()
+	}
+	return b.Records.Write(ctx, ops...)
+}
+
+// Two administrators who take each other's role at the same moment do not both succeed.
+func TestAdministratorsRemoveEachOther(t *testing.T) {
+	for _, second := range []string{`{"is_locked":true}`, `{"is_admin":false}`} {
+		a := newRepoAPI(t)
+		a.do("admin", "PUT", "/v1/admin/accounts/madams", `{"is_admin":true}`).is(200, &object{})
+		const all = `{"name":"mine","permissions":["pull","push","admin"]}`
+		one, _ := a.token("admin", all)["token"].(string)
+		other, _ := a.token("madams", all)["token"].(string)
+		a.by(one, "GET", "/v1/audit", nil).is(200, &object{})
+		a.hub.Records = &beforeWrite{a.hub.Records, func() {
+			a.by(other, "PUT", "/v1/admin/accounts/admin", second).is(200, &object{})
+		}}
+		a.by(one, "PUT", "/v1/admin/accounts/madams", `{"is_admin":false}`).fails(403, "permission_denied")
+		var left object
+		a.by(other, "GET", "/v1/auth/profile", nil).is(200, &left)
+		left.has(t, `{"username":"madams","is_admin":true}`)
+	}
 }
