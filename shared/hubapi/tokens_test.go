@@ -103,6 +103,23 @@ func TestTokenExpires(t *testing.T) {
 	a.by(text, "GET", "/v1/auth/profile", nil).fails(401, "unauthenticated", "expired")
 }
 
+// A field whose name is written in other letters is an unknown one, and is ignored.
+func TestFieldsInOtherLetters(t *testing.T) {
+	a := newRepoAPI(t)
+	a.token("madams", `{"name":"ci","permissions":["pull"],"Permissions":["admin"],"EXPIRES_AT":5}`).has(t, `{"permissions":["pull"],"expires_at":null}`)
+	a.do("madams", "POST", "/v1/tokens", `{"Name":"ci","permissions":["pull"]}`).fails(400, "invalid_field", "name")
+	var got object
+	a.do("madams", "POST", "/v1/repositories/madams", `{"repo_name":"repo","Is_Public":true,"DESCRIPTION":"x"}`).is(201, &got)
+	got.has(t, `{"is_public":false,"description":""}`)
+	a.do("madams", "PUT", "/v1/repositories/madams/repo", `{"description":"日本 <a&b>","IS_PUBLIC":true}`).is(200, &got)
+	got.has(t, `{"is_public":false,"description":"日本 <a&b>"}`)
+	a.do("madams", "POST", "/v2/manage/namespaces/madams/access", `[{"user_id":"stranger","auth":1,"Auth":7}]`).is(201, nil)
+	a.do("madams", "GET", "/v2/manage/namespaces/madams/access", nil).is(200, &got)
+	if others, _ := got["others_auths"].([]any); len(others) != 1 || others[0].(map[string]any)["auth"] != 1.0 {
+		t.Errorf("the stranger got %v", got["others_auths"])
+	}
+}
+
 // A time that no token can end at is refused: one that stands for never among them,
 // and one that could not be read again.
 func TestTokenEndsAtATime(t *testing.T) {

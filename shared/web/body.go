@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -77,7 +78,7 @@ func decodeJSON(body []byte, v any) error {
 	if string(bytes.TrimSpace(body)) == "null" {
 		return hub.Fail(hub.BadRequest, "the body must be %s in JSON, not null", typeName(whole))
 	}
-	err := json.Unmarshal(body, v)
+	err := json.Unmarshal(known(body, whole), v)
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case err == nil:
@@ -92,6 +93,70 @@ func decodeJSON(body []byte, v any) error {
 		return hub.Fail(hub.BadRequest, "a JSON body is needed")
 	}
 	return hub.Fail(hub.BadRequest, "the body is no valid JSON: %v", err)
+}
+
+// known is a body without the fields that its type does not have: to package json a
+// name in other letters, upper or lower case, is that of a field too. A body that has
+// not the type's form stays as it is, for package json to say so.
+func known(body []byte, t reflect.Type) []byte {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return body
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array:
+		var list []json.RawMessage
+		if json.Unmarshal(body, &list) != nil || list == nil {
+			return body
+		}
+		for i := range list {
+			list[i] = known(list[i], t.Elem())
+		}
+		return remade(list, body)
+	case reflect.Struct:
+		var object map[string]json.RawMessage
+		if json.Unmarshal(body, &object) != nil || object == nil {
+			return body
+		}
+		types := fieldTypes(t)
+		for name, value := range object {
+			if of, ok := types[name]; ok {
+				object[name] = known(value, of)
+			} else {
+				delete(object, name)
+			}
+		}
+		return remade(object, body)
+	}
+	return body
+}
+
+// remade is a value in JSON, which came from the body.
+func remade(v any, body []byte) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return body
+	}
+	return b
+}
+
+// fieldTypes are a struct's fields by their names in JSON, those of embedded structs
+// as its own.
+func fieldTypes(t reflect.Type) map[string]reflect.Type {
+	types := make(map[string]reflect.Type)
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			maps.Copy(types, fieldTypes(f.Type))
+		case name != "":
+			types[name] = f.Type
+		}
+	}
+	return types
 }
 
 // fieldPath is a field's path as the client wrote it: package json puts the names of
