@@ -185,6 +185,7 @@ func (h *Hub) CreateRetention(ctx context.Context, g Grant, rules []RetentionRul
 		}
 		s.Last++
 		p.ID = s.Last
+		auditDetail(ctx, "policy %d", p.ID)
 		s.Policies = append(s.Policies, p)
 		return nil
 	})

@@ -172,6 +172,7 @@ func (h *Hub) Retag(ctx context.Context, g Grant, from, to string, override bool
 	if err := CheckTag(to); err != nil {
 		return err
 	}
+	auditDetail(ctx, "%s as %s", from, to)
 	return h.again(ctx, func() error {
 		source, err := h.Tag(ctx, g, from)
 		if err != nil {

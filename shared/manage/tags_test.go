@@ -135,6 +135,7 @@ func TestRetag(t *testing.T) {
 	a.do("alice", "POST", busyboxTags, `{"source_tag":"v1","destination_tag":"-x"}`).says(`"destination_tag: `).fails(400, "4000000")
 	a.do("alice", "POST", busyboxTags, `{"source_tag":"none","destination_tag":"x"}`).fails(404, "4040000")
 	a.do("bob", "POST", busyboxTags, `{"source_tag":"v1","destination_tag":"x"}`).fails(403, "4039002")
+	a.do("alice", "GET", "/v1/namespaces/alice/audit", nil).says(`"what":"manage-tag-create","on":"` + busyboxTags + `","detail":"v2 as latest"`)
 	a.do("alice", "PUT", "/v1/repositories/alice/busybox", `{"immutable_tags":true}`).says(`"immutable_tags":true`)
 	a.do("alice", "POST", busyboxTags, `{"source_tag":"v1","destination_tag":"latest","override":true}`).fails(409, "4090000")
 	a.do("alice", "POST", busyboxTags, `{"source_tag":"v1","destination_tag":"new"}`).empty(201)
