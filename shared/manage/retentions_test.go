@@ -33,6 +33,7 @@ func TestRetentionPolicies(t *testing.T) {
 	shown := strings.Replace(printed, `{"algorithm":"or"`, `{"algorithm":"or","id":1,"scope":""`, 1)
 	a.do("wendy", "POST", retentions, printed).is(201, `{"id":1}`)
 	a.do("alice", "POST", retentions+"/", `{"algorithm":"or","rules":[{"template":"tag_rule","params":{"num":7},"tag_selectors":null}]}`).is(201, `{"id":2}`)
+	a.do("alice", "GET", "/v1/namespaces/alice/audit", nil).says(`"detail":"policy 2"`)
 	two := `{"algorithm":"or","id":2,"scope":"","rules":[{"template":"tag_rule","params":{"num":"7"},"tag_selectors":[]}]}`
 	a.do("", "GET", retentions, nil).is(200, `[`+shown+`,`+two+`]`)
 	a.do("", "GET", retentions+"/1", nil).is(200, shown)
