@@ -118,6 +118,7 @@ func (b *buildah) build(ctx context.Context, contextDir, dockerfile string) erro
 		"--volume", b.place("nothing") + ":/sys/fs/cgroup:ro",
 		"--signature-policy", b.place("policy.json"), "--authfile", b.login(),
 	}
+	args = append(args, ulimits()...)
 	// It does not tell what it keeps for one platform from what is for another.
 	if b.Cache && len(b.Platforms) == 0 {
 		cache := b.registry.base.Host + "/" + b.Repository
@@ -141,6 +142,23 @@ func (b *buildah) build(ctx context.Context, contextDir, dockerfile string) erro
 	}
 	b.built()
 	return b.push(ctx)
+}
+
+// ulimits have steps stay within the limits that the build is under itself. Newer
+// buildahs would raise them, which the build has no right to.
+func ulimits() (args []string) {
+	const processes = 6 // RLIMIT_NPROC, see getrlimit(2)
+	for _, l := range []struct {
+		name     string
+		resource int
+	}{{"nofile", syscall.RLIMIT_NOFILE}, {"nproc", processes}} {
+		var now syscall.Rlimit
+		if syscall.Getrlimit(l.resource, &now) == nil {
+			most := min(now.Max, 1<<20) // what newer ones take where they may
+			args = append(args, "--ulimit", fmt.Sprintf("%s=%d:%d", l.name, most, most))
+		}
+	}
+	return args
 }
 
 // listed is a value of an option that takes several between commas, which may have
