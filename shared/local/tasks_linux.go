@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // A taskGroup holds all of a build's processes in a control group, in which the
 // kernel starts no more of them than it may have. It is a folder below the hub's
-// own group, so that whatever bounds the hub bounds its builds. See cgroups(7).
+// own group where that can be, so that whatever bounds the hub bounds its builds. See
+// cgroups(7).
 type taskGroup struct{ dir string }
 
 // groupPrefix begins the names of the groups of a folder's builds.
@@ -34,12 +37,85 @@ func groupsFor(controller string) (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return groupsIn(controller, string(own), string(mounts))
+	dir, top, err := groupsIn(controller, string(own), string(mounts))
+	if err != nil || top == "" {
+		return dir, err
+	}
+	if filepath.Base(dir) == hubGroup { // of which the one above was divided before
+		dir = filepath.Dir(dir)
+	}
+	if divided, err := divide(dir, top); err == nil {
+		return divided, nil
+	}
+	if controller == "pids" { // whose groups may be threaded, see limit
+		return dir, nil
+	}
+	return "", fmt.Errorf("no group below %s or %s can hold memory", dir, top)
+}
+
+// hubGroup is the group that the hub goes to where its own is divided among builds.
+const hubGroup = "berth-hub"
+
+// divide finds a group of the second version whose groups can hold memory: the hub's
+// own, if it was given to the hub to divide, or else the one at the top, where services
+// have theirs. A group with processes of its own gives memory to none below, so the hub
+// moves into one there. The builds of a hub that may not divide its group are bounded
+// each, but not by what bounds the hub.
+func divide(own, top string) (string, error) {
+	if gives(own) {
+		return own, nil
+	}
+	if delegated(own, top) {
+		below := filepath.Join(own, hubGroup)
+		if err := os.Mkdir(below, 0o755); err == nil || errors.Is(err, os.ErrExist) {
+			join := func(group string) error {
+				return os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0)
+			}
+			err := join(below)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(own, "cgroup.subtree_control"), []byte("+memory +pids"), 0)
+			}
+			if err == nil {
+				return own, nil
+			}
+			join(own) // there are others in it
+			removeGroup(below)
+		}
+	}
+	if gives(top) {
+		return top, nil
+	}
+	return "", errors.New("no group gives memory to those below it")
+}
+
+// gives reports whether the groups below one can hold memory and processes.
+func gives(group string) bool {
+	b, err := os.ReadFile(filepath.Join(group, "cgroup.subtree_control"))
+	given := strings.Fields(string(b))
+	return err == nil && slices.Contains(given, "memory") && slices.Contains(given, "pids")
+}
+
+// delegated reports whether a group is the hub's to divide: systemd says so of a
+// service with Delegate=yes (systemd.resource-control(5)), and a container's is at its
+// top, without being the machine's.
+func delegated(own, top string) bool {
+	if own == top {
+		_, err := os.Stat(filepath.Join(own, "cgroup.type"))
+		return err == nil
+	}
+	value := make([]byte, 8)
+	for _, name := range []string{"user.delegate", "trusted.delegate"} {
+		if n, err := syscall.Getxattr(own, name, value); err == nil && string(value[:n]) == "1" {
+			return true
+		}
+	}
+	return false
 }
 
 // groupsIn finds the folder of a process's group: in the first version's hierarchy of
-// a controller, else in the second version's, which has all controllers.
-func groupsIn(controller, own, mounts string) (dir string, err error) {
+// a controller, else in the second version's, which has all controllers, and whose top
+// it says too.
+func groupsIn(controller, own, mounts string) (dir, top string, err error) {
 	for _, version := range []struct{ controller, kind, option string }{{controller, "cgroup", controller}, {"", "cgroup2", ""}} {
 		var path string
 		for line := range strings.Lines(own) {
@@ -54,11 +130,14 @@ func groupsIn(controller, own, mounts string) (dir string, err error) {
 				continue
 			}
 			if below, ok := strings.CutPrefix(path, strings.TrimSuffix(mount[3], "/")); ok { // what is mounted need not be all
-				return filepath.Join(mount[4], below), nil
+				if version.kind == "cgroup2" {
+					top = mount[4]
+				}
+				return filepath.Join(mount[4], below), top, nil
 			}
 		}
 	}
-	return "", fmt.Errorf("no control groups with the controller %s are mounted", controller)
+	return "", "", fmt.Errorf("no control groups with the controller %s are mounted", controller)
 }
 
 func has(list, word string) bool {

@@ -15,22 +15,22 @@ func TestTaskGroups(t *testing.T) {
 		part   = "30 25 0:26 /docker/1 /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids\n"
 		second = "32 25 0:28 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
 	)
-	for _, test := range []struct{ name, own, mounts, want string }{
-		{"second", "0::/system.slice/berth.service\n", proc + second, "/sys/fs/cgroup/system.slice/berth.service"},
-		{"second, namespace", "0::/\n", second, "/sys/fs/cgroup"},
-		{"first", "9:memory:/a\n8:pids:/b/c\n0::/\n", proc + first + second, "/sys/fs/cgroup/pids/b/c"},
-		{"first, with another", "8:cpu,pids:/b\n", "30 25 0:26 / /cg rw - cgroup cgroup rw,cpu,pids\n", "/cg/b"},
-		{"first, container", "8:pids:/docker/1/x\n", part, "/sys/fs/cgroup/pids/x"},
-		{"elsewhere", "8:pids:/other\n", part, ""},
-		{"none", "1:name=systemd:/\n", proc, ""},
-		{"not mounted", "8:pids:/\n0::/\n", proc, ""},
+	for _, test := range []struct{ name, own, mounts, want, top string }{
+		{"second", "0::/system.slice/berth.service\n", proc + second, "/sys/fs/cgroup/system.slice/berth.service", "/sys/fs/cgroup"},
+		{"second, namespace", "0::/\n", second, "/sys/fs/cgroup", "/sys/fs/cgroup"},
+		{"first", "9:memory:/a\n8:pids:/b/c\n0::/\n", proc + first + second, "/sys/fs/cgroup/pids/b/c", ""},
+		{"first, with another", "8:cpu,pids:/b\n", "30 25 0:26 / /cg rw - cgroup cgroup rw,cpu,pids\n", "/cg/b", ""},
+		{"first, container", "8:pids:/docker/1/x\n", part, "/sys/fs/cgroup/pids/x", ""},
+		{"elsewhere", "8:pids:/other\n", part, "", ""},
+		{"none", "1:name=systemd:/\n", proc, "", ""},
+		{"not mounted", "8:pids:/\n0::/\n", proc, "", ""},
 	} {
-		got, err := groupsIn("pids", test.own, test.mounts)
-		if got != test.want || (err == nil) != (test.want != "") {
-			t.Errorf("%s: %q, %v, want %q", test.name, got, err, test.want)
+		got, top, err := groupsIn("pids", test.own, test.mounts)
+		if got != test.want || top != test.top || (err == nil) != (test.want != "") {
+			t.Errorf("%s: %q below %q, %v, want %q below %q", test.name, got, top, err, test.want, test.top)
 		}
 	}
-	if got, err := groupsIn("memory", "9:memory:/a\n8:pids:/b/c\n0::/\n", proc+first+second); got != "/sys/fs/cgroup/memory/a" || err != nil {
+	if got, _, err := groupsIn("memory", "9:memory:/a\n8:pids:/b/c\n0::/\n", proc+first+second); got != "/sys/fs/cgroup/memory/a" || err != nil {
 		t.Errorf("of memory: %q, %v", got, err)
 	}
 }
