@@ -136,7 +136,7 @@ func TestEnvironment(t *testing.T) {
 func TestWrongUse(t *testing.T) {
 	for _, args := range []string{
 		"serve --tls-cert only.pem", "serve --public-url hub.example.com", "serve --public-url https://hub/path",
-		"serve --gc-every soon", "serve now", "serve --no-such",
+		"serve --gc-every soon", "serve --gc-every -1h", "serve --builds -1", "serve --build-memory=-1", "serve now", "serve --no-such",
 		"serve --smtp mail.example", "serve --smtp mail.example --mail-from nobody", "serve --smtp mail.example:x --mail-from a@example.com",
 		"serve --smtp mail.example --mail-from a@example.com --smtp-user a", "serve --smtp mail.example --mail-from a@example.com --smtp-tls perhaps",
 	} {

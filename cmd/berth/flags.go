@@ -19,6 +19,7 @@ func envName(flag string) string {
 
 // withEnv lets the command's flags, or only those that are named, come from the
 // environment as well, and says so in its help. Flags given on the command line win.
+// A number or a duration must not be negative.
 func withEnv(c *cobra.Command, only ...string) *cobra.Command {
 	each := func(do func(*pflag.Flag)) {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -37,6 +38,14 @@ func withEnv(c *cobra.Command, only ...string) *cobra.Command {
 			}
 			if err := f.Value.Set(value); err != nil && failed == nil {
 				failed = wrongUse("%s: %w", envName(f.Name), plainly(err))
+			}
+		})
+		each(func(f *pflag.Flag) {
+			switch f.Value.Type() {
+			case "int", "int64", "duration":
+				if failed == nil && strings.HasPrefix(f.Value.String(), "-") {
+					failed = wrongUse("--%s (%s) must not be negative, as %s is", f.Name, envName(f.Name), f.Value)
+				}
 			}
 		})
 		return failed
