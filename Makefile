@@ -22,7 +22,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 NODE := PATH='$(CURDIR)/infra/node/node_modules/.bin':"$$PATH"
 AWS  := ./infra/... ./template-tests/...
 
-.PHONY: run build console console-test demo functions test unit lint vet fmt vuln packages builders fuzz soak bench bench-builds clean help deployables node synth deploy destroy costs smoke cfn-lint sim sim-test sim-programs
+.PHONY: run build console console-test demo functions test unit lint vet fmt vuln packages builders browser fuzz soak bench bench-builds clean help deployables node synth deploy destroy costs smoke cfn-lint sim sim-test sim-programs
 
 help: ## list what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ CONSOLE := console/dist/index.html.gz
 console: $(CONSOLE) ## build the web console, which is then part of the hub
 
 $(CONSOLE): console/build.mjs console/package-lock.json $(shell find console/src)
-	@.ci/node console esbuild
+	@.ci/node console .bin/esbuild
 	@cd console && $(NODE) node build.mjs
 
 console-test: $(CONSOLE) ## the types of the web console, and the tests of its logic
@@ -109,9 +109,9 @@ cfn-lint: node ## hold the templates against CloudFormation's schemas, where cfn
 	@.ci/cfn-lint .make/templates/*/*.template.json
 
 node: ## Node and what runs on it, below infra/node
-	@.ci/node infra/node node
+	@.ci/node infra/node .bin/node
 
-test: packages builders node console-test lint unit cfn-lint vuln ## everything that must pass: formats, linters, all tests with the race detector
+test: packages builders node browser console-test lint unit cfn-lint vuln ## everything that must pass: formats, linters, all tests with the race detector
 
 unit: ## the tests of every module, with the race detector
 	@set -e; for m in $(MODULES); do echo "go test $$m"; \
@@ -134,6 +134,9 @@ packages: ## the programs that the tests use as real clients
 	@.ci/packages
 
 builders: $(TOOLS)/buildctl $(TOOLS)/docker-buildx ## BuildKit and buildx, which distributions have late or not at all
+
+browser: packages node ## Chromium for the tests of the console, where the machine has none
+	@.ci/browser $(TOOLS)/chromium
 
 fuzz: ## each fuzz target for FUZZTIME (30s)
 	@.ci/fuzz $(FUZZTIME) $(MODULES)

@@ -30,17 +30,17 @@ type tab struct {
 // patience is how long a page may take to show what is waited for, on a busy machine.
 const patience = 30 * time.Second
 
-// browser starts Chromium for this test. `make packages` installs it.
+// browser starts Chromium for this test: the machine's, or the one that `make browser` got.
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	var at string
-	for _, name := range []string{"chromium", "google-chrome", "chromium-browser"} {
+	for _, name := range []string{"chromium", "google-chrome", "chromium-browser", "../.make/bin/chromium"} {
 		if path, err := exec.LookPath(name); err == nil && at == "" {
 			at = path
 		}
 	}
 	if at == "" {
-		t.Fatal("there is no Chromium to drive: make packages installs it")
+		t.Fatal("there is no Chromium to drive: make browser sees to that")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(at), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
