@@ -38,6 +38,8 @@ func engine(t *testing.T) (docker func(stdin string, args ...string) string, soc
 			asRoot(context.Background(), "kill", strings.TrimSpace(string(pid))).Run()
 		}
 		<-ended
+		// Where the mounts of / are private, Docker 24 leaves this folder mounted on itself.
+		asRoot(context.Background(), "umount", root+"/data").Run()
 	})
 	run := func(stdin string, args ...string) ([]byte, error) {
 		cmd := asRoot(t.Context(), "env", append([]string{"DOCKER_BUILDKIT=0", "docker", "--config", root + "/config", "-H", "unix://" + socket}, args...)...)
