@@ -173,7 +173,7 @@ func (h *Hub) createBuild(ctx context.Context, g Grant, n NewBuild) (Build, erro
 		if b.VersionTag, err = h.freeVersion(ctx, b); err != nil {
 			return b, err
 		}
-		ops = append(ops, store.Create(versionKey(b.RepoID, b.VersionTag), encode(b.ID)), store.CheckAbsent(tagKey(b.RepoID, b.VersionTag)))
+		ops = append(ops, store.Create(versionKey(b.RepoID, b.VersionTag), encode(b.ID)))
 	}
 	if tag.Versions == 2 {
 		b.VersionTag = b.Commit
@@ -188,7 +188,7 @@ func (h *Hub) createBuild(ctx context.Context, g Grant, n NewBuild) (Build, erro
 const versionLayout = "v20060102.150405"
 
 // freeVersion is the version tag of a build's second, or of the next one that neither
-// a build nor a push has taken.
+// a build nor, so far, a push has taken.
 func (h *Hub) freeVersion(ctx context.Context, b Build) (string, error) {
 	at := b.CreatedAt.UTC()
 	for seconds := 1; ; seconds = min(4*seconds, store.MaxGet/2) {

@@ -79,10 +79,12 @@ func buildRoutes() []web.Route {
 	tables := []store.Table{store.Repositories, store.Builds}
 	// A build that cannot be started ends, and its end is told.
 	queues := web.Needs{Write: tables, Builds: true, Sends: []web.Queue{web.Webhooks, web.Mail}}
+	creates := queues
+	creates.Read = []store.Table{store.Tags} // for version tags that are taken
 	const one = "/v1/builds/{build}"
 	return []web.Route{
 		{
-			Name: "build-create", Method: "POST", Pattern: "/v1/builds", Rule: web.SignedIn, Needs: queues,
+			Name: "build-create", Method: "POST", Pattern: "/v1/builds", Rule: web.SignedIn, Needs: creates,
 			Doc: web.Doc{
 				Summary:  "Build one tag of a build repository; wants a writer",
 				Required: []string{"namespace", "repo_name", "tag"}, Body: newBuild{}, Answers: map[int]any{201: build{}},

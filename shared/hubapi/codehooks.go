@@ -29,6 +29,7 @@ func codeHookRoutes() []web.Route {
 	return []web.Route{{
 		Name: "code-hook", Method: "POST", Pattern: "/v1/hooks/code/{code}", Rule: web.Open, MaxBody: maxCodeHook,
 		Needs: web.Needs{
+			Read:  []store.Table{store.Tags}, // for version tags that are taken
 			Write: []store.Table{store.Repositories, store.Builds}, Secrets: true, Builds: true,
 			Sends: []web.Queue{web.Webhooks, web.Mail},
 		},
