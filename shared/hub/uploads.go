@@ -201,13 +201,20 @@ func (h *Hub) append(ctx context.Context, u Upload, item store.Item, c Chunk, wh
 		return u, err
 	}
 	ctx = context.WithoutCancel(ctx) // a sender that broke off must not lose what arrived
-	if failed := h.Records.Write(ctx, store.Replace(item.Key, item.Version, encode(received))); failed != nil {
-		if isConflict(failed) { // another process ended the upload or wrote to it
-			failed = h.overtaken(ctx, item.Key)
-		}
+	if failed := h.replaceUpload(ctx, item, received); failed != nil {
 		return u, failed
 	}
 	return received, err
+}
+
+// replaceUpload writes an upload that was read as item, unless another process ended
+// it or wrote to it.
+func (h *Hub) replaceUpload(ctx context.Context, item store.Item, u Upload) error {
+	err := h.Records.Write(ctx, store.Replace(item.Key, item.Version, encode(u)))
+	if isConflict(err) {
+		return h.overtaken(ctx, item.Key)
+	}
+	return err
 }
 
 // overtaken says why an upload is not as it was read.
@@ -326,11 +333,7 @@ func (u Upload) sums(digest string) bool {
 func (h *Hub) close(ctx context.Context, u Upload, item store.Item, digest string) (Upload, error) {
 	whole := u
 	whole.Whole = digest
-	err := h.Records.Write(ctx, store.Replace(item.Key, item.Version, encode(whole)))
-	if isConflict(err) {
-		err = h.overtaken(ctx, item.Key)
-	}
-	if err != nil {
+	if err := h.replaceUpload(ctx, item, whole); err != nil {
 		return u, err
 	}
 	return whole, nil
