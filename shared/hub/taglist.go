@@ -139,7 +139,7 @@ func (h *Hub) ViewTag(ctx context.Context, g Grant, name, image string) (TagCont
 	if err := h.pulledAt(ctx, g, views); err != nil {
 		return TagContent{}, err
 	}
-	c, err := h.content(ctx, g, t.Digest)
+	_, c, err := h.content(ctx, g, t.Digest)
 	if err != nil {
 		return TagContent{}, err
 	}
@@ -147,18 +147,11 @@ func (h *Hub) ViewTag(ctx context.Context, g Grant, name, image string) (TagCont
 		if !slices.ContainsFunc(c.Manifests, func(d Descriptor) bool { return d.Digest == image }) {
 			return TagContent{}, Fail(ManifestNotFound, "%s of %s is no index with an image %s", t.Name, g.Path(), image)
 		}
-		item, err := h.get(ctx, manifestKey(g.RepoID, image))
-		if err != nil {
-			return TagContent{}, err
-		}
-		m, err := found[Manifest](item)
-		if err != nil {
+		var m Manifest
+		if m, c, err = h.content(ctx, g, image); err != nil {
 			return TagContent{}, err
 		}
 		views[0].Tag = m.tag(t.Name, t.PushedAt)
-		if c, err = h.content(ctx, g, image); err != nil {
-			return TagContent{}, err
-		}
 	}
 	v := TagContent{TagView: views[0], Config: c.Config, Layers: c.Layers, Manifests: c.Manifests}
 	if c.Config != nil && c.Config.Size <= maxConfig && isImageConfig(c.Config.MediaType) {
@@ -167,17 +160,25 @@ func (h *Hub) ViewTag(ctx context.Context, g Grant, name, image string) (TagCont
 	return v, err
 }
 
-// content reads what a manifest says: ManifestNotFound.
-func (h *Hub) content(ctx context.Context, g Grant, digest string) (Content, error) {
-	pull, err := h.Manifest(ctx, g, digest)
+// content reads a manifest by digest, with what it says: ManifestNotFound.
+func (h *Hub) content(ctx context.Context, g Grant, digest string) (m Manifest, c Content, err error) {
+	items, err := h.Records.Get(ctx, ManifestKeys(g.RepoID, digest, true)...)
 	if err != nil {
-		return Content{}, err
+		return m, c, err
+	}
+	pull, err := h.manifestOf(items, g, digest, true)
+	if err != nil {
+		return m, c, err
+	}
+	if m, err = decode[Manifest](items[0]); err != nil {
+		return m, c, err
 	}
 	body, err := h.bytesOf(h.OpenManifest(ctx, g, pull))
 	if err != nil {
-		return Content{}, err
+		return m, c, err
 	}
-	return ParseManifest(pull.MediaType, body)
+	c, err = ParseManifest(pull.MediaType, body)
+	return m, c, err
 }
 
 func isImageConfig(mediaType string) bool {
