@@ -136,9 +136,12 @@ func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readm
 	return r, err
 }
 
-// PushedRepository makes the repository that a push is granted for (Target.Make)
-// and that does not exist yet: private. Another push may have been first.
+// PushedRepository makes the repository that a push is granted for (Target.Make), if
+// it does not exist yet: private. Another push may have been first.
 func (h *Hub) PushedRepository(ctx context.Context, g Grant) (Grant, error) {
+	if g.RepoID != "" {
+		return g, nil
+	}
 	r, err := h.CreateRepository(ctx, g, Repository{Name: g.Repository, Category: DefaultCategory}, "")
 	if is(err, RepositoryExists) {
 		return h.Authorize(ctx, g.Caller, Target{Namespace: g.Namespace, Repository: g.Repository, Need: Writer})

@@ -49,9 +49,7 @@ func startUpload(c *web.Call) error {
 // private, to whoever writes in its namespace. What is wrong with the request must
 // be found before.
 func ensureRepository(c *web.Call) (err error) {
-	if c.Grant.RepoID == "" {
-		c.Grant, err = c.Hub.PushedRepository(c.Context(), c.Grant)
-	}
+	c.Grant, err = c.Hub.PushedRepository(c.Context(), c.Grant)
 	return err
 }
 
