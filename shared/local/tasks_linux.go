@@ -65,27 +65,33 @@ func divide(own, top string) (string, error) {
 	if gives(own) {
 		return own, nil
 	}
-	if delegated(own, top) {
-		below := filepath.Join(own, hubGroup)
-		if err := os.Mkdir(below, 0o755); err == nil || errors.Is(err, os.ErrExist) {
-			join := func(group string) error {
-				return os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0)
-			}
-			err := join(below)
-			if err == nil {
-				err = os.WriteFile(filepath.Join(own, "cgroup.subtree_control"), []byte("+memory +pids"), 0)
-			}
-			if err == nil {
-				return own, nil
-			}
-			join(own) // there are others in it
-			removeGroup(below)
-		}
+	if delegated(own, top) && moveBelow(own) == nil {
+		return own, nil
 	}
 	if gives(top) {
 		return top, nil
 	}
 	return "", errors.New("no group gives memory to those below it")
+}
+
+// moveBelow has the hub go to a group below its own, which gives memory and processes
+// then. Where others are in it too, it stays as it was.
+func moveBelow(own string) error {
+	below := filepath.Join(own, hubGroup)
+	if err := os.Mkdir(below, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	join := func(group string) error {
+		return os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0)
+	}
+	err := join(below)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(own, "cgroup.subtree_control"), []byte("+memory +pids"), 0)
+	}
+	if err != nil {
+		err = errors.Join(err, join(own), removeGroup(below))
+	}
+	return err
 }
 
 // gives reports whether the groups below one can hold memory and processes.
