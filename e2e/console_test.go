@@ -79,17 +79,7 @@ func TestConsole(t *testing.T) {
 	b.see("v1", "v2", digest.Hex[:12])
 	b.press("v1")
 	b.see("docker pull "+image+":v1", digest.String())
-	layers, err := img.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range layers {
-		d, err := l.Digest()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.see(d.Hex[:12])
-	}
+	b.seeLayers(img)
 	b.press("Delete the tag")
 	b.see("Delete the tag v1?")
 	b.press("Cancel")

@@ -58,17 +58,7 @@ func TestConsoleRepository(t *testing.T) {
 	b.until(layers + " === 2")
 	b.choose("Platform", digestOf(t, arm))
 	b.until(layers + " === 3")
-	all, err := arm.Layers()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range all {
-		d, err := l.Digest()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.see(d.Hex[:12])
-	}
+	b.seeLayers(arm)
 	b.narrow()
 	b.clean()
 	image := b.eval("location.search")
@@ -101,6 +91,22 @@ func (c client) pushIndex(t *testing.T, at string) v1.Image {
 		t.Fatal(err)
 	}
 	return last
+}
+
+// seeLayers waits for the page to show each of an image's layers.
+func (b *tab) seeLayers(img v1.Image) {
+	b.t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, l := range layers {
+		d, err := l.Digest()
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		b.see(d.Hex[:12])
+	}
 }
 
 func digestOf(t *testing.T, img v1.Image) string {

@@ -234,19 +234,25 @@ func (r repoAnswer) is2(first, second int) {
 	}
 }
 
+// largeOrg makes an organisation of madams' with 25 readers, m0 to m24.
+func (a *repoAPI) largeOrg(name string) {
+	a.t.Helper()
+	a.makeOrg("madams", name)
+	for i := range 25 {
+		account := fmt.Sprintf("m%d", i)
+		if _, err := a.hub.CreateAccount(a.t.Context(), hub.NewAccount{Name: account, Password: repoPassword}); err != nil {
+			a.t.Fatal(err)
+		}
+		a.member(name, account, "reader")
+	}
+}
+
 // An organisation with many members is deleted at once too, and its members' lists
 // are right after the sweep.
 func TestDeleteLargeOrg(t *testing.T) {
 	a := newRepoAPI(t)
-	a.makeOrg("madams", "acme")
+	a.largeOrg("acme")
 	ctx := context.Background()
-	for i := range 25 {
-		name := fmt.Sprintf("m%d", i)
-		if _, err := a.hub.CreateAccount(ctx, hub.NewAccount{Name: name, Password: repoPassword}); err != nil {
-			t.Fatal(err)
-		}
-		a.member("acme", name, "reader")
-	}
 	a.do("madams", "DELETE", "/v1/orgs/acme", nil).is(204, nil)
 	var list page
 	a.do("m7", "GET", "/v1/orgs", nil).is(200, &list)
@@ -265,15 +271,8 @@ func TestDeleteLargeOrg(t *testing.T) {
 // Nor does a namesake that is made before the sweep spoil its members' lists.
 func TestNamesakeOfLargeOrg(t *testing.T) {
 	a := newRepoAPI(t)
-	a.makeOrg("madams", "acme")
+	a.largeOrg("acme")
 	ctx := context.Background()
-	for i := range 25 {
-		name := fmt.Sprintf("m%d", i)
-		if _, err := a.hub.CreateAccount(ctx, hub.NewAccount{Name: name, Password: repoPassword}); err != nil {
-			t.Fatal(err)
-		}
-		a.member("acme", name, "reader")
-	}
 	a.do("madams", "DELETE", "/v1/orgs/acme", nil).is(204, nil)
 	a.makeOrg("madams", "acme")
 	a.member("acme", "m7", "writer")
