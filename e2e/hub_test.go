@@ -243,8 +243,10 @@ type answer struct {
 func (a answer) String() string { return fmt.Sprintf("%d %.1000s", a.status, a.body) }
 
 // plain follows no redirect within the hub, so that a test sees it. On AWS another
-// host sends blobs, and there every client has to go.
+// host sends blobs, and there every client has to go. Of a body it sends nothing before
+// the hub reads it, if the request's Expect header says so.
 var plain = &http.Client{
+	Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ExpectContinueTimeout: 2 * time.Minute},
 	CheckRedirect: func(req *http.Request, via []*http.Request) error {
 		if req.URL.Host == via[0].URL.Host {
 			return http.ErrUseLastResponse

@@ -213,10 +213,10 @@ func TestStopFinishesTheUpload(t *testing.T) {
 	}
 	done := make(chan result)
 	go func() {
-		a, err := s.try(t.Context(), "PUT", location(at, sha256Of(b)), body, "Content-Type: application/octet-stream")
+		a, err := s.try(t.Context(), "PUT", location(at, sha256Of(b)), body, "Content-Type: application/octet-stream", "Expect: 100-continue")
 		done <- result{a, err}
 	}()
-	feed.Write(b[:1<<20])
+	feed.Write(b[:1<<20]) // taken when the hub reads the body: a connection that it sees idle it closes
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	for { // until the hub takes no new connection
 		if _, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(s.base + "/healthz"); err != nil {
