@@ -11,7 +11,8 @@ import (
 // that the caller may pull: from names it; "" searches the namespace. ok is false
 // where there is none, whether it does not exist or is none of theirs: a digest
 // alone never opens a blob. A registry token's holder is judged by their own rights,
-// since clients mount with a token for the target alone.
+// since clients mount with a token for the target alone. What there is to mount is
+// mounted in a repository that is made if there is none yet.
 func (h *Hub) MountFrom(ctx context.Context, g Grant, digest, from string) (ok bool, err error) {
 	caller, err := h.Holder(ctx, g.Caller)
 	if err != nil {
@@ -34,6 +35,9 @@ func (h *Hub) MountFrom(ctx context.Context, g Grant, digest, from string) (ok b
 		})
 	}
 	if !ok || err != nil {
+		return false, err
+	}
+	if g, err = h.pushedRepository(ctx, g); err != nil {
 		return false, err
 	}
 	return h.mount(ctx, g, source, digest)

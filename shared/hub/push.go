@@ -49,7 +49,7 @@ func (p *push) ensureRepository(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	p.grant, err = p.hub.PushedRepository(ctx, p.grant)
+	p.grant, err = p.hub.pushedRepository(ctx, p.grant)
 	return err
 }
 

@@ -136,9 +136,10 @@ func (h *Hub) CreateRepository(ctx context.Context, g Grant, r Repository, readm
 	return r, err
 }
 
-// PushedRepository makes the repository that a push is granted for (Target.Make), if
-// it does not exist yet: private. Another push may have been first.
-func (h *Hub) PushedRepository(ctx context.Context, g Grant) (Grant, error) {
+// pushedRepository makes the repository that a push is granted for (Target.Make), if
+// it does not exist yet: private. Another push may have been first. What is wrong with
+// the request must be found before.
+func (h *Hub) pushedRepository(ctx context.Context, g Grant) (Grant, error) {
 	if g.RepoID != "" {
 		return g, nil
 	}

@@ -17,9 +17,6 @@ func mount(c *web.Call, digest, from string) (done bool, err error) {
 	if hub.CheckDigest(digest) != nil {
 		return false, nil
 	}
-	if err := ensureRepository(c); err != nil {
-		return false, err
-	}
 	ok, err := c.Hub.MountFrom(c.Context(), c.Grant, digest, from)
 	if !ok || err != nil {
 		return false, err

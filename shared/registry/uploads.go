@@ -26,12 +26,6 @@ func startUpload(c *web.Call) error {
 		return beginDirect(c, q.Get("digest"), q.Get("size"))
 	}
 	if digest := q.Get("digest"); digest != "" {
-		if err := hub.CheckDigest(digest); err != nil {
-			return err
-		}
-		if err := ensureRepository(c); err != nil {
-			return err
-		}
 		chunk := hub.Chunk{Body: c.R.Body, At: -1, Size: c.R.ContentLength}
 		if err := c.Hub.Push(c.Context(), c.Grant, digest, chunk); err != nil {
 			return err
@@ -45,19 +39,8 @@ func startUpload(c *web.Call) error {
 	return beginUpload(c, announced+":")
 }
 
-// ensureRepository makes the repository that is pushed to, if it does not exist:
-// private, to whoever writes in its namespace. What is wrong with the request must
-// be found before.
-func ensureRepository(c *web.Call) (err error) {
-	c.Grant, err = c.Hub.PushedRepository(c.Context(), c.Grant)
-	return err
-}
-
 // beginUpload answers with a new upload. digest is the one to come, if it is known.
 func beginUpload(c *web.Call, digest string) error {
-	if err := ensureRepository(c); err != nil {
-		return err
-	}
 	algorithm, _, _ := strings.Cut(digest, ":")
 	u, err := c.Hub.StartUpload(c.Context(), c.Grant, algorithm)
 	if err != nil {
@@ -74,12 +57,6 @@ func beginDirect(c *web.Call, digest, size string) error {
 	n, ok := offset(size)
 	if !ok {
 		return hub.Fail(hub.BadSize, "size must be the number of the blob's bytes, not %q", size)
-	}
-	if err := hub.CheckDigest(digest); err != nil {
-		return err
-	}
-	if err := ensureRepository(c); err != nil {
-		return err
 	}
 	u, a, err := c.Hub.StartDirect(c.Context(), c.Grant, digest, n)
 	if err != nil {
