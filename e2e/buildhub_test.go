@@ -64,6 +64,14 @@ func newGitHost(t *testing.T) *gitHost {
 	return g
 }
 
+// hold keeps every clone waiting until release is called.
+func (g *gitHost) hold() (release func()) {
+	g.mu.Lock()
+	release = sync.OnceFunc(g.mu.Unlock)
+	g.t.Cleanup(release)
+	return release
+}
+
 // clones is how often a repository's references were asked for, which a clone does once.
 func (g *gitHost) clones(repo string) int {
 	g.mu.Lock()
