@@ -81,6 +81,10 @@ func (c *committer) room() error {
 		}
 		err := c.moving.end()
 		c.moved(err)
+		if err == nil && len(c.view.Load().active.data) == 0 { // after an opening: all is in the database
+			c.active.end = 0
+			return nil
+		}
 		if err == nil {
 			c.freeze()
 			c.move()
@@ -257,7 +261,9 @@ func note(tx *bbolt.Tx, number uint64, version int64) error {
 
 // replay reads the commits that the database lacks and goes on with their numbers.
 // They are the frozen overlay at first. Neither journal has room before the database
-// has taken them over, for either may have some of them.
+// has taken them over, for either may have some of them. That is so where there are
+// none, too: that the database has them all may be what a killed process wrote and
+// did not flush, and then they are on the disk in the journals alone.
 func (r *Records) replay() error {
 	if err := r.db.View(func(tx *bbolt.Tx) error {
 		about := tx.Bucket(bucketAbout)
@@ -271,8 +277,9 @@ func (r *Records) replay() error {
 	}); err != nil {
 		return err
 	}
+	journals := [2]*journal{r.active, r.idle}
 	var turns [2][]entry
-	for i, j := range [2]*journal{r.active, r.idle} {
+	for i, j := range journals {
 		var err error
 		if turns[i], err = j.entries(r.number); err != nil {
 			return err
@@ -280,22 +287,25 @@ func (r *Records) replay() error {
 	}
 	if len(turns[0]) > 0 && len(turns[1]) > 0 && turns[1][0].number < turns[0][0].number {
 		turns[0], turns[1] = turns[1], turns[0]
+		journals[0], journals[1] = journals[1], journals[0]
 	}
-	v := &view{active: newOverlay()}
-	for _, turn := range turns {
-		for i := range turn {
-			e := &turn[i]
+	v := &view{active: newOverlay(), frozen: newOverlay()}
+	for i, turn := range turns {
+		for k := range turn {
+			e := &turn[k]
 			if e.number != r.number+1 {
 				return fmt.Errorf("%w: commits %d to %d are missing; restore the folder from a backup", errDamaged, r.number+1, e.number-1)
-			}
-			if v.frozen == nil {
-				v.frozen = newOverlay()
-				r.active.end = overfull * r.full
 			}
 			v.frozen.put(e.changes)
 			r.number, r.version = e.number, e.version
 		}
+		if n := len(turn); n > 0 {
+			if err := journals[i].settle(&turn[n-1]); err != nil {
+				return err
+			}
+		}
 	}
+	r.active.end = overfull * r.full
 	r.frozenAt, r.frozenVersion = r.number, r.version
 	r.view.Store(v)
 	return nil

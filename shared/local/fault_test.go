@@ -135,7 +135,16 @@ func openFaulty(t *testing.T, disk *faulty, path string) *Records {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
+	settle(t, r)
 	return r
+}
+
+// settle waits until the journals have room after an opening.
+func settle(t *testing.T, r *Records) {
+	t.Helper()
+	if err := r.queue.run(&change{done: make(chan struct{}, 1)}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestWriteThatFindsNoRoom(t *testing.T) {
@@ -320,9 +329,7 @@ func TestManyWritersFillAJournalFurther(t *testing.T) {
 	if v := r.view.Load(); v.frozen != nil || taken() > 0 {
 		t.Errorf("the database takes over, and has %d items", taken())
 	}
-	if err := r.queue.run(&change{done: make(chan struct{}, 1)}); err != nil {
-		t.Fatal(err)
-	}
+	settle(t, r)
 	waitFor(t, func() bool { return taken() == items })
 	wantItems(t, r, items)
 }

@@ -47,6 +47,7 @@ type journal struct {
 	file File
 	salt uint32 // the sum of the salt
 	end  int64
+	last int64 // where the last entry begins that entries gave
 	buf  []byte
 }
 
@@ -119,6 +120,15 @@ type flushError struct{ err error }
 func (e *flushError) Error() string { return "flushing to the disk: " + e.err.Error() }
 func (e *flushError) Unwrap() error { return e.err }
 
+// settle makes the last entry durable that entries gave, before anybody sees it. Its
+// flush may have been cut off by a kill; or it failed, and then the kernel may show
+// what the disk does not have, and flushes it only if it is written again. Entries
+// before it were flushed, or it would not have been begun.
+func (j *journal) settle(e *entry) error {
+	j.end = j.last
+	return j.write(e)
+}
+
 // entries reads the journal's entries of one turn: none where the database has taken
 // that turn over, which it does as a whole. taken is its last entry there.
 func (j *journal) entries(taken uint64) ([]entry, error) {
@@ -127,6 +137,7 @@ func (j *journal) entries(taken uint64) ([]entry, error) {
 	}
 	r := bufio.NewReaderSize(j.file, 256<<10)
 	var all []entry
+	at := int64(0)
 	for last := uint64(0); ; {
 		body, err := j.readEntry(r)
 		if err != nil {
@@ -145,8 +156,13 @@ func (j *journal) entries(taken uint64) ([]entry, error) {
 			return nil, err
 		}
 		all = append(all, e)
+		j.last = at
+		at += blocks(entryHead + int64(len(body)))
 	}
 }
+
+// blocks is size, and what is left of its last block.
+func blocks(size int64) int64 { return (size + blockSize - 1) / blockSize * blockSize }
 
 // readEntry gives what follows the sum, and nil where no whole entry is next.
 func (j *journal) readEntry(r *bufio.Reader) ([]byte, error) {

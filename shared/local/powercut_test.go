@@ -369,3 +369,51 @@ func checkRecords(t *testing.T, when string, disk *powercut.Disk, acked []int) {
 		}
 	}
 }
+
+// TestRecordsSurviveAKillThenAPowerCut kills the process at each step, and cuts the power
+// at each step of the next process: what that one showed or acknowledged is there.
+func TestRecordsSurviveAKillThenAPowerCut(t *testing.T) {
+	const writers, each = 2, 6
+	for n := 1; ; n++ {
+		for m := 1; ; m++ {
+			disk := powercut.New(t)
+			disk.CutAt(n)
+			seen := make([]int, writers)
+			if r, err := local.OpenRecordsOn(disk, "/data/records.db", small); err == nil {
+				seen = recordsScenario(t, r, writers, each)
+				r.Close()
+			}
+			if !disk.Off() {
+				return
+			}
+			disk.Restart()
+			disk.CutAt(m)
+			if r, err := local.OpenRecordsOn(disk, "/data/records.db", small); err == nil {
+				for w := range writers {
+					items, err := r.Get(t.Context(), keyOf(w, "a"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					fmt.Sscan(string(items[0].Value), &seen[w])
+					if r.Write(t.Context(), writeOf(w, seen[w]+1)...) == nil {
+						seen[w]++
+					}
+				}
+				if !disk.Off() {
+					m = 0
+				}
+				disk.Cut()
+				r.Close()
+			}
+			for _, loss := range powercut.Losses {
+				checkRecords(t, fmt.Sprintf("killed at step %d, cut at %d, %v", n, m, loss), disk.Reboot(t, loss), seen)
+			}
+			if t.Failed() {
+				return
+			}
+			if m == 0 {
+				break
+			}
+		}
+	}
+}

@@ -114,9 +114,7 @@ func (r *Records) openJournals() (err error) {
 
 func (r *Records) commitAll() {
 	c := &committer{Records: r, changed: make(map[string]int), db: reader{db: r.db}}
-	if c.view.Load().frozen != nil {
-		c.move()
-	}
+	c.move()
 	c.commitAll()
 	r.close = c.finish()
 }

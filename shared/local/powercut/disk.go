@@ -282,6 +282,11 @@ func (d *Disk) SyncDir(name string) error {
 		return err
 	}
 	at.flushed = maps.Clone(at.now)
+	for path, db := range d.databases {
+		if db.flushed == nil && filepath.Dir(path) == filepath.Clean(name) {
+			db.flushed, db.torn = db.torn, nil // a new database is whole before it gets its name
+		}
+	}
 	return nil
 }
 
