@@ -57,6 +57,13 @@ func TestBlobGet(t *testing.T) {
 	}
 	r.do(reader, "GET", at, nil, "Range", "bytes=0-0", "If-Range", `"`+d+`"`).is(206)
 	r.do(reader, "GET", at, nil, "Range", "bytes=0-0", "If-Range", `"other"`).is(200)
+	for _, known := range []string{`"` + d + `"`, `"other", "` + d + `"`, `W/"` + d + `"`, "*"} {
+		r.do(reader, "GET", at, nil, "If-None-Match", known).is(304, "Etag", `"`+d+`"`, "Docker-Content-Digest", d).has("")
+		r.do(as, "HEAD", at, nil, "If-None-Match", known, "Range", "bytes=2-5").is(304).has("")
+	}
+	for _, other := range []string{`"other"`, d, `"` + d, ","} {
+		r.do(reader, "GET", at, nil, "If-None-Match", other).is(200).has("0123456789")
+	}
 
 	empty := r.pushBlob(as, "alice/app", "")
 	r.do(reader, "GET", "/v2/alice/app/blobs/"+empty, nil).is(200, "Content-Length", "0").has("")

@@ -38,8 +38,15 @@ func getBlob(c *web.Call) error {
 			}
 		}
 		describeBlob(h, digest)
+		if known(c.R, digest) {
+			return c.Empty(http.StatusNotModified)
+		}
 		h.Set("Content-Length", strconv.FormatInt(l.Size, 10))
 		return c.Empty(http.StatusOK)
+	}
+	if known(c.R, digest) {
+		describeBlob(h, digest)
+		return c.Empty(http.StatusNotModified)
 	}
 	want, err := wantedRange(c, digest, l.Size)
 	if err != nil {
@@ -68,6 +75,21 @@ func describeBlob(h http.Header, digest string) {
 }
 
 func etag(digest string) string { return `"` + digest + `"` }
+
+// known reports whether the client says by If-None-Match that it has the content
+// already. Weak tags count: proxies that compress make them of ours. See RFC 9110,
+// section 13.1.2.
+func known(r *http.Request, digest string) bool {
+	for _, list := range r.Header.Values("If-None-Match") {
+		for tag := range strings.SplitSeq(list, ",") {
+			tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+			if tag == etag(digest) || tag == "*" {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // sendBlob writes the wanted part of a blob.
 func sendBlob(c *web.Call, digest string, l hub.Link, want byteRange) error {

@@ -25,6 +25,7 @@ func TestManifestPushAndPull(t *testing.T) {
 		r.do(as, "GET", "/v2/alice/app/manifests/"+reference, nil).is(200, headers...).has(m)
 		r.do(as, "HEAD", "/v2/alice/app/manifests/"+reference, nil).is(200, headers...).has("")
 		r.do(as, "GET", "/v2/alice/app/manifests/"+reference, nil, "If-None-Match", `"`+d+`"`).is(304).has("")
+		r.do(as, "GET", "/v2/alice/app/manifests/"+reference, nil, "If-None-Match", `"other",W/"`+d+`"`).is(304).has("")
 	}
 	r.pushManifest(as, "alice/app", d, m).is(201, "Location", r.server.URL+"/v2/alice/app/manifests/"+d, "Docker-Content-Digest", d, "OCI-Tag", "", "OCI-Subject", "")
 	for _, missing := range []string{"v2", digestOf("other"), "-bad", strings.Repeat("a", 129)} {

@@ -18,7 +18,7 @@ func getManifest(c *web.Call) error {
 		return err
 	}
 	h := c.W.Header()
-	if c.R.Header.Get("If-None-Match") == etag(m.Digest) {
+	if known(c.R, m.Digest) {
 		describeManifest(h, m)
 		return c.Empty(http.StatusNotModified)
 	}
