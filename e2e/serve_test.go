@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // command runs the binary beside the hub and returns what it printed and its exit status.
@@ -197,6 +200,38 @@ func TestMetricsAndLog(t *testing.T) {
 	}
 	if !found {
 		t.Errorf("the log misses the request %s:\n%s", id, log)
+	}
+}
+
+// An operator learns from the log why nobody can connect, and need not start the hub anew.
+func TestTooManyOpenFiles(t *testing.T) {
+	s := ownHub(t)
+	program(t, "prlimit", "--pid", strconv.Itoa(s.cmd.Process.Pid), "--nofile=32")
+	var open []net.Conn
+	closeAll := func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}
+	defer func() { closeAll() }()
+	for range 32 { // the kernel takes those that the hub cannot
+		c, err := net.Dial("tcp", s.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+	}
+	for !strings.Contains(s.log.String(), "LimitNOFILE") {
+		select {
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	closeAll()
+	s.call(t, 200, "GET", "/healthz", "")
+	if n := strings.Count(s.log.String(), "LimitNOFILE"); n != 1 {
+		t.Errorf("the log warns %d times:\n%s", n, s.log)
 	}
 }
 

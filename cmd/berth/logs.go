@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -92,4 +93,38 @@ func logHandler(w io.Writer, format, level string) slog.Handler {
 		return slog.NewTextHandler(w, o)
 	}
 	return slog.NewJSONHandler(w, o)
+}
+
+// serverLog takes what net/http says by itself. Most of it is about a client that broke
+// off or spoke no TLS, which is debug. What stops the hub from taking connections, such
+// as too few file descriptors, is a warning, once in a while: net/http repeats it each
+// second. A panic is an error.
+type serverLog struct {
+	log   *slog.Logger
+	mu    sync.Mutex
+	quiet time.Time // no other warning before
+}
+
+const serverLogEvery = time.Minute
+
+func (l *serverLog) Write(p []byte) (int, error) {
+	line := strings.TrimSpace(string(p))
+	switch {
+	case strings.HasPrefix(line, "http: Accept error"):
+		l.mu.Lock()
+		now := time.Now()
+		due := !now.Before(l.quiet)
+		if due {
+			l.quiet = now.Add(serverLogEvery)
+		}
+		l.mu.Unlock()
+		if due {
+			l.log.Warn("no new connection can be taken; if too many files are open, raise the limit (LimitNOFILE, ulimit -n)", "err", line)
+		}
+	case strings.HasPrefix(line, "http: panic"), strings.HasPrefix(line, "http2: panic"):
+		l.log.Error(line)
+	default:
+		l.log.Debug(line)
+	}
+	return len(p), nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	golog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -186,7 +187,7 @@ func newServer(handler http.Handler, cert *tls.Config, log *slog.Logger) *http.S
 		WriteTimeout:      web.Patience,
 		IdleTimeout:       3 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          golog.New(&serverLog{log: log}, "", 0),
 		TLSConfig:         cert,
 	}
 }
