@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	"berth/shared/client"
 	"berth/shared/hub"
+	"berth/shared/local"
 	"berth/shared/store/memory"
 )
 
@@ -67,6 +69,60 @@ func TestNoFolder(t *testing.T) {
 	if _, err := openKept(path); err == nil || !strings.Contains(err.Error(), "--data") {
 		t.Errorf("an empty folder opens with %v", err)
 	}
+}
+
+// A folder that lacks a part is not taken for a new hub's, whose sweep would remove
+// the rest. What a first start leaves that was killed early is no such folder.
+func TestIncompleteFolder(t *testing.T) {
+	kept := t.TempDir()
+	d, err := openData(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := firstStart(t.Context(), d.hub(&url.URL{Scheme: "http", Host: "localhost"}), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	copied := func() string {
+		path := filepath.Join(t.TempDir(), "copy")
+		if err := os.CopyFS(path, os.DirFS(kept)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, part := range []string{"records.db", "records.db-journal-a", "records.db-journal-b", "layers"} {
+		path := copied()
+		if err := os.Remove(filepath.Join(path, part)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openData(path); err == nil || !strings.Contains(err.Error(), part+" is missing") {
+			t.Errorf("without %s the folder opens with %v", part, err)
+		}
+		if _, err := os.Stat(filepath.Join(path, part)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a new %s was made: %v", part, err)
+		}
+	}
+	early := t.TempDir()
+	f, err := openFolder(early)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.keys(true); err != nil {
+		t.Fatal(err)
+	}
+	records, err := local.OpenRecords(filepath.Join(early, "records.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(records.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = openData(early); err != nil {
+		t.Fatalf("what a killed first start left does not open: %v", err)
+	}
+	d.Close()
 }
 
 func TestKeys(t *testing.T) {

@@ -48,6 +48,13 @@ func openKept(path string) (*data, error) {
 }
 
 func (d *data) open() (err error) {
+	_, err = os.Stat(d.layersPath())
+	noLayers := errors.Is(err, fs.ErrNotExist)
+	if !noLayers {
+		if err := d.haveRecords(); err != nil {
+			return err
+		}
+	}
 	_, err = os.Stat(d.recordsPath())
 	if d.keys, err = d.folder.keys(errors.Is(err, fs.ErrNotExist)); err != nil {
 		return err
@@ -55,10 +62,31 @@ func (d *data) open() (err error) {
 	if d.records, err = local.OpenRecords(d.recordsPath()); err != nil {
 		return err
 	}
+	if noLayers && !d.records.Fresh() {
+		return errors.Join(incomplete(d.layersPath()), d.records.Close())
+	}
 	if d.layers, err = local.OpenLayers(d.layersPath()); err != nil {
 		return errors.Join(err, d.records.Close())
 	}
 	return nil
+}
+
+// haveRecords refuses a folder with layers that lacks a file of its records, as an
+// incomplete copy does: the hub would begin anew without them, and sweep the layers. A
+// first start makes the layers' folder last, so one that was killed is not refused.
+func (d *data) haveRecords() error {
+	for _, file := range local.RecordsFiles(d.recordsPath()) {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return incomplete(file)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func incomplete(missing string) error {
+	return fmt.Errorf("%s is missing although its folder holds what a hub kept: put it back, or restore the whole folder from a copy; an empty folder begins anew", missing)
 }
 
 // hub is the hub over the folder.

@@ -306,7 +306,7 @@ func (r *Records) replay() error {
 		}
 	}
 	r.active.end = overfull * r.full
-	r.frozenAt, r.frozenVersion = r.number, r.version
+	r.frozenAt, r.frozenVersion, r.fresh = r.number, r.version, r.number == 0
 	r.view.Store(v)
 	return nil
 }

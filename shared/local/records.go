@@ -48,6 +48,7 @@ type Records struct {
 	ended chan struct{}  // closed by Close
 	tasks sync.WaitGroup // the goroutines
 	close error          // of the last checkpoint, once tasks are done
+	fresh bool
 
 	// Of the committer alone:
 	number        uint64 // of the last commit
@@ -98,12 +99,23 @@ func OpenRecordsOn(disk Disk, path string, journalSize int64) (*Records, error) 
 	return r, nil
 }
 
+// RecordsFiles are the files that the records at path consist of: the database and its
+// journals. None is worth anything without the others. OpenRecords makes those that are
+// not there.
+func RecordsFiles(path string) []string {
+	return []string{path, path + "-journal-a", path + "-journal-b"}
+}
+
+// Fresh reports whether nothing had ever been written when the records were opened.
+func (r *Records) Fresh() bool { return r.fresh }
+
 // openJournals opens or makes them, and goes on where the last process stopped.
 func (r *Records) openJournals() (err error) {
-	if r.active, err = openJournal(r.disk, r.name+"-journal-a", r.full); err != nil {
+	files := RecordsFiles(r.name)
+	if r.active, err = openJournal(r.disk, files[1], r.full); err != nil {
 		return err
 	}
-	if r.idle, err = openJournal(r.disk, r.name+"-journal-b", r.full); err != nil {
+	if r.idle, err = openJournal(r.disk, files[2], r.full); err != nil {
 		return err
 	}
 	if err = r.disk.SyncDir(filepath.Dir(r.name)); err != nil {
