@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strconv"
 	"strings"
@@ -232,6 +234,18 @@ func TestTooManyOpenFiles(t *testing.T) {
 	s.call(t, 200, "GET", "/healthz", "")
 	if n := strings.Count(s.log.String(), "LimitNOFILE"); n != 1 {
 		t.Errorf("the log warns %d times:\n%s", n, s.log)
+	}
+}
+
+// The end of the terminal that the hub runs in stops it as an interrupt does.
+func TestHangup(t *testing.T) {
+	ours := make(chan os.Signal, 1)
+	signal.Notify(ours, syscall.SIGHUP) // or the hub inherits that it is ignored, where it is
+	defer signal.Stop(ours)
+	s := ownHub(t)
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	if err := s.cmd.Wait(); err != nil || !strings.Contains(s.log.String(), "stopped") {
+		t.Errorf("the hub ended with %v\n%s", err, s.log)
 	}
 }
 

@@ -63,7 +63,7 @@ func serveCommand() *cobra.Command {
 The first start makes the account "admin", with the password in
 BERTH_ADMIN_PASSWORD or with one that is made up and printed once.
 
-One interrupt (or SIGTERM) stops it: it takes no new connection, lets running
+One interrupt (or SIGTERM, or SIGHUP) stops it: it takes no new connection, lets running
 uploads and downloads finish within --grace, and ends. A second one ends it at once;
 what was acknowledged is safe either way.`,
 		Example: `  berth serve
@@ -112,6 +112,9 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	defer signal.Stop(signals)
 	lines := newLogBuffer(os.Stderr)
 	defer lines.Close()

@@ -208,7 +208,7 @@ func checkFormat(db *bbolt.DB) error {
 			return errors.New("this is no database of Berth's")
 		}
 		if f := about.Get(keyFormat); string(f) != format {
-			return fmt.Errorf("its format is %q, and this program knows %q: it was written by another version of Berth", f, format)
+			return fmt.Errorf("its format is %q, and this program knows %q: it was written by another version of Berth, which can read it", f, format)
 		}
 		return nil
 	})
