@@ -54,6 +54,7 @@ const (
 	Unsupported     Code = "unsupported"
 	Internal        Code = "internal_error"
 	Unavailable     Code = "unavailable"
+	StorageFull     Code = "storage_full"
 )
 
 // Shape is how a Code looks on each surface. It is the one table of statuses.
@@ -111,6 +112,7 @@ var shapes = map[Code]Shape{
 	Internal:        {Status: http.StatusInternalServerError, OCI: "UNKNOWN"},
 	// the Manage API knows 500 alone for what is the service's own trouble
 	Unavailable: {Status: http.StatusServiceUnavailable, ManageStatus: http.StatusInternalServerError, OCI: "UNAVAILABLE"},
+	StorageFull: {Status: http.StatusInsufficientStorage, ManageStatus: http.StatusInternalServerError, OCI: "UNAVAILABLE"},
 }
 
 // Shape returns how the code looks on each surface.

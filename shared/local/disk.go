@@ -2,11 +2,14 @@ package local
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"berth/shared/store"
 )
 
 // Disk is what the package asks of a file system. In production it is System; a test
@@ -87,6 +90,14 @@ func (system) SyncData(f File) error {
 
 func (system) Database(name string) (string, bool)             { return name, true }
 func (system) Commit(_ string, transaction func() error) error { return transaction() }
+
+// orFull tells an error of the disk's that there is no room on it from others.
+func orFull(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", store.ErrFull, err)
+	}
+	return err
+}
 
 func syncDir(name string) error {
 	d, err := os.Open(name)

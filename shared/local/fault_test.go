@@ -153,7 +153,7 @@ func TestWriteThatFindsNoRoom(t *testing.T) {
 	fillUp(t, r, 0, 3)
 	disk.set(func(f *faulty) { f.write = noRoom })
 	err := r.Write(t.Context(), store.Put(number(3), nil))
-	if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, syscall.ENOSPC) {
+	if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, store.ErrFull) {
 		t.Fatalf("without room: %v", err)
 	}
 	wantItems(t, r, 3)
@@ -361,13 +361,17 @@ func TestLayersOnAFaultyDisk(t *testing.T) {
 			try := func(what string, call func() error) {
 				t.Helper()
 				set(syscall.EIO)
-				if err := call(); !errors.Is(err, syscall.EIO) {
+				if err := call(); !errors.Is(err, syscall.EIO) || errors.Is(err, store.ErrFull) {
 					t.Errorf("%s: %v, want the disk's error", what, err)
 				}
 				set(nil)
 				if err := call(); err != nil {
 					t.Errorf("%s again: %v", what, err)
 				}
+			}
+			set(noRoom)
+			if err := append("first "); !errors.Is(err, store.ErrFull) {
+				t.Errorf("Append without room: %v", err)
 			}
 			try("Append", func() error { return append("first ") })
 			if name == "names" {

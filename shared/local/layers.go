@@ -150,7 +150,7 @@ func (l *Layers) Append(ctx context.Context, key string, st store.State, r io.Re
 	defer l.unlock(key)
 	f, err := l.openUnfinished(p, st)
 	if err != nil {
-		return st, fmt.Errorf("append to %s at %d: %w", key, st.Size, err)
+		return st, fmt.Errorf("append to %s at %d: %w", key, st.Size, orFull(err))
 	}
 	defer f.Close()
 	l.forgetFlushed(key)
@@ -162,7 +162,7 @@ func (l *Layers) Append(ctx context.Context, key string, st store.State, r io.Re
 		}
 	}
 	if err != nil {
-		return st, fmt.Errorf("append to %s at %d: %w", key, st.Size, err)
+		return st, fmt.Errorf("append to %s at %d: %w", key, st.Size, orFull(err))
 	}
 	if n > 0 {
 		l.setFlushed(key, st.Size+n)

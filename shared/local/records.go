@@ -238,6 +238,10 @@ func (r *Records) closeFiles() error {
 
 // unavailable is err as the contract wants it.
 func unavailable(err error) error {
+	var flush *flushError
+	if !errors.As(err, &flush) { // which no room that is made undoes
+		err = orFull(err)
+	}
 	return fmt.Errorf("local records: %w: %w", store.ErrUnavailable, err)
 }
 

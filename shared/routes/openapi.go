@@ -205,7 +205,7 @@ func failures() object {
 	for name := range envelopes {
 		all[name] = object{
 			"description": "What was wrong and what to do about it: 400 bad input, 401 not known, 403 not allowed, 404 not there or not to be seen, " +
-				"405 wrong method, 409 in conflict with what is there, 413 too large, 429 too often, 500 and 503 the hub's own trouble",
+				"405 wrong method, 409 in conflict with what is there, 413 too large, 429 too often, 500, 503 and 507 (no room) the hub's own trouble",
 			"content": object{"application/json": object{"schema": object{"$ref": "#/components/schemas/" + name}}},
 		}
 	}

@@ -2,6 +2,7 @@ package routes_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"net/url"
@@ -60,6 +61,20 @@ func TestReadiness(t *testing.T) {
 				t.Errorf("%s: %s answers %d %s, not %d", c.name, path, w.Code, w.Body, want)
 			}
 		}
+	}
+}
+
+// A full disk is told from a hub that stumbled: repeating the request does not help.
+func TestFullStorage(t *testing.T) {
+	b := &brokenRecords{Records: memory.NewRecords(), write: fmt.Errorf("%w: %w", store.ErrUnavailable, store.ErrFull)}
+	h := hub.New(b, memory.NewLayers(), hub.Keys{}, hub.Options{PublicURL: &url.URL{Scheme: "http", Host: "hub.example"}, OpenSignup: true})
+	h.Log = slog.New(slog.DiscardHandler)
+	w := httptest.NewRecorder()
+	req := httptest.NewRequest("POST", "/v1/auth/register", strings.NewReader(`{"username":"alice","password":"a long password"}`))
+	req.Header.Set("Content-Type", "application/json")
+	routes.Handler(h, nil).ServeHTTP(w, req)
+	if w.Code != 507 || !strings.Contains(w.Body.String(), `"storage_full"`) || !strings.Contains(w.Body.String(), "make room") {
+		t.Errorf("the answer is %d %s", w.Code, w.Body)
 	}
 }
 

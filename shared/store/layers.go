@@ -10,6 +10,10 @@ import (
 // ErrNoObject is returned by Layers for a key that holds no finished object.
 var ErrNoObject = errors.New("no such object")
 
+// ErrFull is wrapped by errors that say that the storage has no room for what it was
+// given. Nothing of it was kept.
+var ErrFull = errors.New("the storage is full")
+
 // ErrBusy is returned by Append where another Append of the same key is under way.
 var ErrBusy = errors.New("another writer is appending to this object")
 

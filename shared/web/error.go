@@ -15,7 +15,8 @@ import (
 
 // Fail answers with an error, in the envelope of the call's surface. Errors that
 // are not *hub.Error are the hub's own: they are logged and shown as 500 (503
-// where the storage did not answer), with the request id and nothing else.
+// where the storage did not answer, 507 where it is full), with the request id and
+// nothing else.
 func Fail(c *Call, err error) {
 	var e *hub.Error
 	if !errors.As(err, &e) {
@@ -59,6 +60,9 @@ func (c *Call) hide(err error) *hub.Error {
 	id := RequestID(c.W)
 	if c.Context().Err() == nil {
 		c.Hub.Log.ErrorContext(c.Context(), "request failed", "request", id, "route", c.Route.Name, "err", err)
+	}
+	if errors.Is(err, store.ErrFull) {
+		return &hub.Error{Code: hub.StorageFull, Message: fmt.Sprintf("the hub's storage is full: whoever runs it must make room (request %s)", id)}
 	}
 	if errors.Is(err, store.ErrUnavailable) {
 		return &hub.Error{Code: hub.Unavailable, Message: fmt.Sprintf("the storage did not answer; try again (request %s)", id), Wait: 1e9}
