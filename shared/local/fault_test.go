@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -343,8 +344,8 @@ func TestLayersOnAFaultyDisk(t *testing.T) {
 		"names": func(f *faulty, err error) { f.dirs = err },
 	} {
 		t.Run(name, func(t *testing.T) {
-			disk := &faulty{Disk: System}
-			l, err := OpenLayersOn(disk, t.TempDir())
+			disk, dir := &faulty{Disk: System}, t.TempDir()
+			l, err := OpenLayersOn(disk, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -372,6 +373,15 @@ func TestLayersOnAFaultyDisk(t *testing.T) {
 			set(noRoom)
 			if err := append("first "); !errors.Is(err, store.ErrFull) {
 				t.Errorf("Append without room: %v", err)
+			}
+			left, err := filepath.Glob(filepath.Join(dir, "*", "object-1*"))
+			if err != nil || len(left) > 1 {
+				t.Fatal(left, err)
+			}
+			for _, file := range left {
+				if info, err := os.Stat(file); err != nil || info.Size() != 0 {
+					t.Errorf("of what found no room %d bytes are left: %v", info.Size(), err)
+				}
 			}
 			try("Append", func() error { return append("first ") })
 			if name == "names" {

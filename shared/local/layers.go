@@ -162,6 +162,7 @@ func (l *Layers) Append(ctx context.Context, key string, st store.State, r io.Re
 		}
 	}
 	if err != nil {
+		cut(f, st.Size) // or a disk would stay full of what nobody can read until the upload is swept
 		return st, fmt.Errorf("append to %s at %d: %w", key, st.Size, orFull(err))
 	}
 	if n > 0 {
@@ -196,7 +197,7 @@ func (l *Layers) openUnfinished(p place, st store.State) (File, error) {
 	return f, nil
 }
 
-// cut drops what is beyond size, which a killed writer left.
+// cut drops what is beyond size, which a writer left that was killed or failed.
 func cut(f File, size int64) (dropped bool, err error) {
 	info, err := f.Stat()
 	switch {
