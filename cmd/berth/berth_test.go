@@ -125,6 +125,21 @@ func TestIncompleteFolder(t *testing.T) {
 	d.Close()
 }
 
+// The layers may lie on another disk.
+func TestMeasureLayersThatAreLinkedTo(t *testing.T) {
+	there, link := t.TempDir(), filepath.Join(t.TempDir(), "layers")
+	if err := os.Symlink(there, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(there, "layer"), make([]byte, 12345), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := &measured{dir: link}
+	if m.sum(); m.last != 12345 {
+		t.Errorf("the layers' files have %v bytes, not 12345", m.last)
+	}
+}
+
 func TestKeys(t *testing.T) {
 	path := t.TempDir()
 	first, err := openData(path)
@@ -135,6 +150,14 @@ func TestKeys(t *testing.T) {
 	file := filepath.Join(path, "keys.json")
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("keys.json is %v, %v", info.Mode(), err)
+	}
+	for mode, want := range map[fs.FileMode]bool{0o644: true, 0o640: false, 0o600: false} {
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := first.exposed(); got != want {
+			t.Errorf("keys with the mode %o are exposed: %v", mode, got)
+		}
 	}
 	second, err := openData(path)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -111,15 +112,20 @@ func (d *data) measure(m *metrics) {
 		}
 		return float64(info.Size())
 	})
-	m.gauge("berth_storage_free_bytes", "Space that is left on the data folder's disk.", func() float64 {
-		var s syscall.Statfs_t
-		if syscall.Statfs(d.path, &s) != nil {
-			return 0
-		}
-		return float64(s.Bavail) * float64(s.Bsize)
+	m.gauge("berth_storage_free_bytes", "Space that is left on the data folder's disk, or on that of the layers if it is less.", func() float64 {
+		return min(room(d.path), room(d.layersPath()))
 	})
-	layers := &measured{dir: d.layersPath()}
+	layers := &measured{dir: d.layersPath(), last: math.NaN()}
 	m.gauge("berth_storage_layers_bytes", "Size of all layers' files, at most ten minutes old.", layers.size)
+}
+
+// room is how many bytes are free on a folder's disk.
+func room(path string) float64 {
+	var s syscall.Statfs_t
+	if syscall.Statfs(path, &s) != nil {
+		return 0
+	}
+	return float64(s.Bavail) * float64(s.Bsize)
 }
 
 // measured is the size of a folder's files. Adding them up takes a while, so that
@@ -127,7 +133,7 @@ func (d *data) measure(m *metrics) {
 type measured struct {
 	dir  string
 	mu   sync.Mutex
-	last float64
+	last float64   // NaN before the first sum
 	next time.Time // when to add up again
 }
 
@@ -145,7 +151,8 @@ func (m *measured) size() float64 {
 
 func (m *measured) sum() {
 	var total float64
-	filepath.WalkDir(m.dir, func(_ string, e fs.DirEntry, err error) error {
+	// With the slash the folder may be a link to one on another disk.
+	filepath.WalkDir(m.dir+"/", func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return nil // what goes away meanwhile is not there
 		}

@@ -117,6 +117,13 @@ type keyFile struct {
 
 func (f *folder) keysPath() string { return filepath.Join(f.path, "keys.json") }
 
+// exposed reports whether everybody on the machine may read the hub's secrets, as where
+// a copy did not keep the file's mode.
+func (f *folder) exposed() bool {
+	info, err := os.Stat(f.keysPath())
+	return err == nil && info.Mode().Perm()&0o007 != 0
+}
+
 // keys reads the hub's secrets, and makes them if fresh says that the folder
 // holds no data yet. They are on the disk before anything depends on them.
 func (f *folder) keys(fresh bool) (hub.Keys, error) {

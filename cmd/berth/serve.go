@@ -136,6 +136,9 @@ func (s *settings) serve(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
+	if data.exposed() {
+		log.Warn("everybody on this machine may read the hub's secrets; take that right away with chmod 600", "file", data.keysPath())
+	}
 	listener, err := net.Listen("tcp", s.listen)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --listen", err)
