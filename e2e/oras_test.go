@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"testing"
@@ -87,5 +88,34 @@ func TestOrasArtifacts(t *testing.T) {
 	}
 	if ok, err := repo.Exists(ctx, signature); err != nil || ok {
 		t.Errorf("the deleted signature exists: %v, %v", ok, err)
+	}
+}
+
+// docker login keeps such a token in place of the password, and the other clients that
+// read its configuration use it.
+func TestIdentityToken(t *testing.T) {
+	hub := theHub(t)
+	c := hub.account(t)
+	var given struct {
+		RefreshToken string `json:"refresh_token"`
+	}
+	a := c.call(t, http.StatusOK, "GET", "/v2/token?service="+hub.host+"&offline_token=true", "")
+	if err := json.Unmarshal(a.body, &given); err != nil || given.RefreshToken == "" {
+		t.Fatalf("the token's answer is %s, %v", a, err)
+	}
+	repo := hub.oras(t, client{}, c.repository(t, false))
+	repo.Client.(*auth.Client).Credential = auth.StaticCredential(hub.host, auth.Credential{RefreshToken: given.RefreshToken})
+	content := randomBytes(1000)
+	d, err := oras.PushBytes(t.Context(), repo, "application/x.file", content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, r, err := oras.Fetch(t.Context(), repo.Blobs(), d.Digest.String(), oras.DefaultFetchOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("of %d bytes %d come back, %v", len(content), len(got), err)
 	}
 }
