@@ -74,27 +74,32 @@ func (c *committer) room() error {
 	if c.active.end < overfull*c.full {
 		return nil
 	}
-	for c.broken == nil {
+	return c.other()
+}
+
+// other waits until the other journal is free, and changes to it.
+func (c *committer) other() error {
+	for c.broken == nil && c.view.Load().frozen != nil {
 		now := c.moving == nil // an earlier try may have failed for a reason that is gone
 		if now {
 			c.move()
 		}
 		err := c.moving.end()
 		c.moved(err)
-		if err == nil && len(c.view.Load().active.data) == 0 { // after an opening: all is in the database
-			c.active.end = 0
-			return nil
-		}
-		if err == nil {
-			c.freeze()
-			c.move()
-			return nil
-		}
-		if now {
+		if err != nil && now {
 			return err
 		}
 	}
-	return c.broken
+	if c.broken != nil {
+		return c.broken
+	}
+	if len(c.view.Load().active.data) == 0 { // after an opening: all is in the database
+		c.active.end = 0
+		return nil
+	}
+	c.freeze()
+	c.move()
+	return nil
 }
 
 // freeze lets writes go to the other journal and a new overlay.

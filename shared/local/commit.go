@@ -167,6 +167,9 @@ func (c *committer) commitGroup(group []*change) {
 	if err == nil && len(c.commit.changes) > 0 {
 		err = c.active.write(&c.commit)
 		var flush *flushError
+		if !errors.As(err, &flush) && errors.Is(orFull(err), store.ErrFull) && c.active.end > 0 && c.other() == nil {
+			err = c.active.write(&c.commit) // which need not get longer
+		}
 		if errors.As(err, &flush) {
 			c.broken = fmt.Errorf("nothing is written before a restart, because of this: %w", err)
 		}

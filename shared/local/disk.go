@@ -29,6 +29,10 @@ type Disk interface {
 	// WriteBack asks that these bytes get on their way to the disk, without waiting.
 	WriteBack(f File, offset, n int64)
 
+	// Free says how many bytes are free on the disk that the folder is on, and how many
+	// it has.
+	Free(name string) (free, size int64, err error)
+
 	// SyncData is f.Sync, but may leave out the file's times.
 	SyncData(f File) error
 
@@ -90,6 +94,14 @@ func (system) SyncData(f File) error {
 
 func (system) Database(name string) (string, bool)             { return name, true }
 func (system) Commit(_ string, transaction func() error) error { return transaction() }
+
+func (system) Free(name string) (free, size int64, err error) {
+	var s syscall.Statfs_t
+	if err = syscall.Statfs(name, &s); err != nil {
+		return 0, 0, os.NewSyscallError("statfs", err)
+	}
+	return int64(s.Bavail) * int64(s.Bsize), int64(s.Blocks) * int64(s.Bsize), nil
+}
 
 // orFull tells an error of the disk's that there is no room on it from others.
 func orFull(err error) error {

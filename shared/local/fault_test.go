@@ -23,6 +23,8 @@ type faulty struct {
 	Disk
 	mu     sync.Mutex
 	write  error         // what writes of journals fail with
+	length error         // what those fail with that make a file longer
+	free   *int64        // what is free of 1 MiB, if it is not what the disk has
 	sync   error         // what flushes of journals fail with
 	commit error         // what commits of the database fail with
 	dirs   error         // what flushes of folders fail with
@@ -91,7 +93,19 @@ func (f *faultyFile) WriteAt(p []byte, offset int64) (int, error) {
 		n, _ := f.File.WriteAt(p[:len(p)/2], offset)
 		return n, f.disk.write
 	}
+	if info, err := f.File.Stat(); f.disk.length != nil && (err != nil || offset+int64(len(p)) > info.Size()) {
+		return 0, f.disk.length
+	}
 	return f.File.WriteAt(p, offset)
+}
+
+func (f *faulty) Free(name string) (free, size int64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.free != nil {
+		return *f.free, 1 << 20, nil
+	}
+	return f.Disk.Free(name)
 }
 
 func (f *faultyFile) Sync() error {
@@ -164,6 +178,71 @@ func TestWriteThatFindsNoRoom(t *testing.T) {
 	disk.set(func(f *faulty) { f.commit = noRoom })
 	r.Close()
 	wantItems(t, openFaulty(t, &faulty{Disk: System}, path), 50)
+}
+
+// Where no journal can get longer, a write that no longer fits into one goes into the
+// other.
+func TestJournalsThatCannotGetLonger(t *testing.T) {
+	disk, path := &faulty{Disk: System}, filepath.Join(t.TempDir(), "records.db")
+	r := openFaulty(t, disk, path)
+	disk.set(func(f *faulty) { f.length = noRoom })
+	info, err := r.active.file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const items = 10
+	for n := range items {
+		size := 1
+		if n%2 > 0 {
+			size = int(info.Size()) - blockSize + 1 // all blocks
+		}
+		if err := r.Write(t.Context(), store.Put(number(n), make([]byte, size))); err != nil {
+			t.Fatalf("write %d: %v", n, err)
+		}
+	}
+	if err := r.Write(t.Context(), store.Put(number(items), make([]byte, info.Size()))); !errors.Is(err, store.ErrFull) {
+		t.Errorf("a write that is longer than a journal: %v, want ErrFull", err)
+	}
+	r.Close()
+	r = openFaulty(t, &faulty{Disk: System}, path)
+	page, err := r.List(t.Context(), store.Range{Table: store.Tags, Part: "p", Limit: 100})
+	if err != nil || len(page.Items) != items {
+		t.Errorf("%d items, %v; want %d", len(page.Items), err, items)
+	}
+}
+
+// Objects leave room for records, and what is refused leaves no bytes.
+func TestLayersLeaveRoom(t *testing.T) {
+	free := int64(1 << 20)
+	disk, dir := &faulty{Disk: System, free: &free}, t.TempDir()
+	l, err := OpenLayersOn(disk, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := l.Append(t.Context(), "object-1", store.State{}, strings.NewReader("first "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, refuse := range []func(){
+		func() { disk.set(func(*faulty) { free = 1 << 16 }) },
+		func() { disk.set(func(f *faulty) { free, f.length = 1<<20, noRoom }) },
+	} {
+		refuse()
+		next, err := l.Append(t.Context(), "object-1", st, strings.NewReader("second"))
+		if !errors.Is(err, store.ErrFull) || next.Size != st.Size {
+			t.Errorf("without room: %v and the size %d, want ErrFull and %d", err, next.Size, st.Size)
+		}
+		if size, err := disk.Stat(l.place("object-1").unfinished); size != st.Size || err != nil {
+			t.Errorf("the file has %d bytes, %v; want %d", size, err, st.Size)
+		}
+	}
+	disk.set(func(f *faulty) { free, f.length = 1<<20, nil })
+	if st, err = l.Append(t.Context(), "object-1", st, strings.NewReader("second")); err == nil {
+		err = l.Finish(t.Context(), "object-1", st)
+	}
+	if err != nil || st.Size != 12 {
+		t.Errorf("with room again: %v and the size %d", err, st.Size)
+	}
 }
 
 func TestNothingIsWrittenAfterAFlushFailed(t *testing.T) {

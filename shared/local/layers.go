@@ -22,6 +22,11 @@ const (
 	// After so many bytes the disk is set to work.
 	writeBackSize = 8 << 20
 
+	// What objects leave free on the disk, if that is not more than a part of it: so
+	// that records can be written when it is full of objects, by which they are deleted.
+	reserve     = 64 << 20
+	reservePart = 16
+
 	unfinishedSuffix = ".part" // no key has a dot
 )
 
@@ -222,6 +227,11 @@ func (l *Layers) receive(f File, offset int64, r io.Reader) (n int64, readErr, e
 		if filled == 0 {
 			continue
 		}
+		if n == started {
+			if err = l.room(); err != nil {
+				return n, nil, err
+			}
+		}
 		if _, err = f.WriteAt(buffer[:filled], offset+n); err != nil {
 			return n, nil, err
 		}
@@ -235,6 +245,18 @@ func (l *Layers) receive(f File, offset int64, r io.Reader) (n int64, readErr, e
 		readErr = nil
 	}
 	return n, readErr, nil
+}
+
+// room fails where the disk has no more than the reserve.
+func (l *Layers) room() error {
+	free, size, err := l.disk.Free(l.dir)
+	if err != nil {
+		return err
+	}
+	if least := min(reserve, size/reservePart); free <= least {
+		return fmt.Errorf("%w: %d bytes of the disk are free, and %d are kept for records", store.ErrFull, free, least)
+	}
+	return nil
 }
 
 // fill reads until the buffer is full or r ends. Unlike io.ReadFull it leaves
