@@ -23,18 +23,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("a small disk wants root, and a container that may mount: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(data, syscall.MNT_DETACH) })
-	s, err := launch(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if s.cmd.ProcessState == nil {
-			s.kill()
-		}
-		if t.Failed() {
-			t.Logf("the hub's log ends:\n%s", s.log)
-		}
-	})
+	s := ownHubOn(t, data)
 	c := s.robotlike(t)
 	repo, other := c.repository(t, false), c.repository(t, false)
 	kept := newImage(2, 100_000)

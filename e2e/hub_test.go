@@ -114,7 +114,13 @@ func buildingHub(t *testing.T, args ...string) *server {
 // ownHub starts a hub for this test alone, stopped when the test ends.
 func ownHub(t *testing.T, args ...string) *server {
 	t.Helper()
-	s, err := launch(t.TempDir(), args...)
+	return ownHubOn(t, t.TempDir(), args...)
+}
+
+// ownHubOn is ownHub with a data folder that the test has prepared.
+func ownHubOn(t *testing.T, data string, args ...string) *server {
+	t.Helper()
+	s, err := launch(data, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
